@@ -1,0 +1,36 @@
+//! Values and their arithmetic: what every other crate speaks about.
+//!
+//! This crate knows nothing of the network, the disk, clocks or threads, and must never learn of them.
+
+mod attempt;
+mod error;
+mod event;
+mod id;
+pub mod limits;
+mod order;
+mod output;
+mod query;
+mod retry;
+mod spec;
+mod state;
+mod task;
+mod time;
+mod wait;
+mod worker;
+mod write;
+
+pub use attempt::{Attempt, Ending, Exit, Stamp};
+pub use error::{Error, Kind, Result};
+pub use event::{Event, EventKind, Progress};
+pub use id::{AttemptId, AttemptNo, Epoch, IdError, Incarnation, SHARD, TaskId, WorkerId};
+pub use order::{Order, OrderBatch, Start, Welcome};
+pub use output::{Frame, FrameNo, StreamName, Tail, Totals};
+pub use query::{Cursor, Page, PageRequest, StoryId, TaskFilter};
+pub use retry::RetryPolicy;
+pub use spec::{HandlerRun, IdempotencyKey, Run, ShellRun, Spec};
+pub use state::{Final, State, StateWord, Wait};
+pub use task::Task;
+pub use time::{Due, Monotonic, Now, UnixMillis};
+pub use wait::WaitReason;
+pub use worker::{HeldAttempt, HeldPhase, Hello, KillLevel, Offer, Report, ReportKind, WorkerSnapshot, WorkerStatus};
+pub use write::{Batch, Commit, TaskKey, Write};

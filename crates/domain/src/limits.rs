@@ -1,0 +1,50 @@
+//! The limits that hold on every surface, each with its reason.
+
+use std::time::Duration;
+
+/// Characters of a task's name: it is shown in tables and used as a metric's value.
+pub const NAME_CHARS: usize = 200;
+/// Bytes of a description: people read it.
+pub const DESCRIPTION_BYTES: usize = 4 * 1024;
+/// Bytes of a handler's payload and of a command's stdin: larger inputs belong into files.
+pub const PAYLOAD_BYTES: usize = 1024 * 1024;
+/// Bytes of a handler's result, as of its payload.
+pub const RESULT_BYTES: usize = 1024 * 1024;
+/// Bytes of a command line or of all its arguments: Linux takes 128 KiB in one argument.
+pub const COMMAND_BYTES: usize = 128 * 1024;
+/// Entries of a task's environment.
+pub const ENV_ENTRIES: usize = 256;
+/// Bytes of a task's whole environment.
+pub const ENV_BYTES: usize = 128 * 1024;
+/// Labels of a worker, or that a task asks for.
+pub const LABELS: usize = 16;
+/// Characters of a label's key or value, of a worker's id and of an idempotency key.
+pub const WORD_CHARS: usize = 200;
+/// Characters of a queue's name.
+pub const QUEUE_CHARS: usize = 100;
+/// The longest an attempt may be allowed to run.
+pub const TIMEOUT: Duration = Duration::from_secs(30 * 24 * 3600);
+/// What a timeout of 0 on the wire means.
+pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(300);
+/// The most automatic retries.
+pub const RETRIES: u32 = 100;
+/// Tasks in one submit: one commit must stay short.
+pub const BATCH_TASKS: usize = 10_000;
+/// Bytes of one submit.
+pub const BATCH_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes of one message on any gRPC connection of ours: a batch, or frames, with room to spare.
+pub const MESSAGE_BYTES: usize = 16 * 1024 * 1024;
+/// Bytes of one output frame: what is cut from a pipe at one time.
+pub const FRAME_BYTES: usize = 256 * 1024;
+/// Bytes of output that an exit report may carry, both streams together.
+pub const TAIL_BYTES: usize = 32 * 1024;
+/// Characters of a progress message.
+pub const MESSAGE_CHARS: usize = 500;
+/// Tasks on one page of a list.
+pub const PAGE_TASKS: usize = 1_000;
+/// Tasks on a page if nothing is said.
+pub const PAGE_TASKS_DEFAULT: usize = 100;
+/// An attempt that took its worker down counts as a crash; a task is failed after so many, not handed on.
+pub const CRASHES: u32 = 5;
+/// Progress becomes an event at most so often per attempt.
+pub const PROGRESS_EVERY: Duration = Duration::from_secs(1);

@@ -1,0 +1,135 @@
+//! A task: what was asked, where it stands, and what happened so far.
+
+use crate::{Attempt, AttemptId, AttemptNo, Ending, Event, EventKind, Final, Progress, Spec, Stamp, State, TaskId};
+use crate::{UnixMillis, WorkerId};
+use std::sync::Arc;
+
+/// A task with its whole history but for progress events, which have rows of their own.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Task {
+    /// Its id.
+    pub id: TaskId,
+    /// What was asked.
+    pub spec: Arc<Spec>,
+    /// Its place in its class, assigned by the engine; kept by retries (PROTOCOL P4).
+    pub ready_seq: u64,
+    /// When it was accepted; event 1.
+    pub accepted: Stamp,
+    /// Where it stands.
+    pub state: State,
+    /// Attempts that have ended, oldest first.
+    pub ended: Vec<Attempt>,
+    /// For each of `ended` that was followed by back-off, until when; parallel to it.
+    pub backed_off: Vec<Option<UnixMillis>>,
+    /// When cancel was accepted while an attempt was under way.
+    pub cancel: Option<Stamp>,
+    /// When it became final.
+    pub finished: Option<Stamp>,
+    /// The number of its last event.
+    pub events: u64,
+    /// The latest progress of the latest attempt.
+    pub progress: Progress,
+    /// Final bytes of a handler.
+    pub result: Vec<u8>,
+    /// When it last changed.
+    pub updated: UnixMillis,
+}
+
+impl Task {
+    /// All attempts, oldest first, the one under way last.
+    pub fn attempts(&self) -> impl Iterator<Item = &Attempt> {
+        self.ended.iter().chain(self.state.live())
+    }
+
+    /// The latest attempt.
+    pub fn latest(&self) -> Option<&Attempt> {
+        self.state.live().or(self.ended.last())
+    }
+
+    /// The attempt under way, with its task.
+    pub fn live_id(&self) -> Option<AttemptId> {
+        self.state.live().map(|a| AttemptId { task: self.id, no: a.no })
+    }
+
+    /// The number the next attempt gets.
+    pub fn next_attempt(&self) -> AttemptNo {
+        self.latest().map_or(AttemptNo::FIRST, |a| a.no.next())
+    }
+
+    /// The worker of the latest attempt.
+    pub fn worker(&self) -> Option<&WorkerId> {
+        self.latest().map(|a| &a.worker)
+    }
+
+    /// Counts the next event.
+    pub fn stamp(&mut self, at: UnixMillis) -> Stamp {
+        self.events += 1;
+        self.updated = at;
+        Stamp { event: self.events, at }
+    }
+
+    /// The code to show once final: 0 for completed, that of the last exit, −1 without one.
+    pub fn exit_code(&self) -> Option<i32> {
+        match &self.state {
+            State::Final(end) => Some(self.final_code(end)),
+            State::Pending(_) | State::Dispatched(_) | State::Running(_) | State::Cancelling(_) => None,
+        }
+    }
+
+    fn final_code(&self, end: &Final) -> i32 {
+        match end {
+            Final::Completed => 0,
+            Final::TimedOut(_) => -1,
+            Final::Failed(_) | Final::Cancelled { .. } => {
+                self.ended.last().and_then(|a| a.ended.as_ref()).and_then(|(_, e)| e.exit()).map_or(-1, |x| x.code())
+            }
+        }
+    }
+
+    /// Its events but for progress, in order: they follow from the record and need no rows (PROTOCOL P2).
+    pub fn events(&self) -> Vec<Event> {
+        let mut events = vec![self.event(self.accepted, 0, EventKind::Accepted)];
+        for attempt in self.attempts() {
+            let no = attempt.no.0;
+            events.push(self.event(attempt.dispatched, no, EventKind::Dispatched(attempt.worker.clone())));
+            if let Some(started) = attempt.started {
+                events.push(self.event(started, no, EventKind::Started(attempt.worker.clone())));
+            }
+        }
+        for (attempt, until) in self.ended.iter().zip(&self.backed_off) {
+            if let Some((stamp, ending)) = &attempt.ended
+                && self.finished != Some(*stamp)
+            {
+                events.push(self.event(*stamp, attempt.no.0, EventKind::AttemptEnded(ending.clone(), *until)));
+            }
+        }
+        let latest = self.latest().map_or(0, |a| a.no.0);
+        if let Some(stamp) = self.cancel {
+            events.push(self.event(stamp, latest, EventKind::CancelRequested));
+        }
+        if let (Some(stamp), State::Final(end)) = (self.finished, &self.state) {
+            events.push(self.event(stamp, latest, EventKind::Finished(end.clone(), self.final_code(end))));
+        }
+        events.sort_by_key(|e| e.stamp.event);
+        events
+    }
+
+    fn event(&self, stamp: Stamp, attempt: u32, kind: EventKind) -> Event {
+        Event { task: self.id, stamp, attempt, kind }
+    }
+
+    /// How often an attempt took its worker down or was refused: what the crash limit counts.
+    pub fn crashes(&self) -> u32 {
+        self.count(|e| matches!(e, Ending::Lost | Ending::Refused(_)))
+    }
+
+    /// How often an attempt failed by itself: what `max_retries` counts.
+    pub fn failures(&self) -> u32 {
+        self.count(|e| e.exit().is_some_and(|x| !x.success()))
+    }
+
+    fn count(&self, which: impl Fn(&Ending) -> bool) -> u32 {
+        let n = self.ended.iter().filter(|a| a.ended.as_ref().is_some_and(|(_, e)| which(e))).count();
+        u32::try_from(n).unwrap_or(u32::MAX)
+    }
+}

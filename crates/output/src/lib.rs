@@ -1,0 +1,59 @@
+//! Task output: append, read from any offset, expire. Frames are durable once [`Output::append`] returns.
+//!
+//! Must never reorder, merge or cut frames, and must never hold a task's whole output in memory.
+
+use domain::{AttemptId, Frame, FrameNo, TaskId, Totals};
+use std::io;
+
+/// A frame with its place in the story.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Placed {
+    /// The task's last published event when the frame arrived: the frame follows it.
+    pub after: u64,
+    /// False if the attempt was already given up: kept, but not part of the story.
+    pub in_story: bool,
+    /// The frame.
+    pub frame: Frame,
+}
+
+/// Where a stored frame is: what the index keeps (no bytes).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Entry {
+    /// Its number.
+    pub number: FrameNo,
+    /// The event it follows.
+    pub after: u64,
+    /// Part of the story.
+    pub in_story: bool,
+    /// Opaque place in the store.
+    pub place: Place,
+}
+
+/// Segment and byte offset of a record.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Place {
+    /// Which segment file.
+    pub segment: u64,
+    /// Where in it.
+    pub offset: u64,
+}
+
+/// The writing side: owned by one thread.
+pub trait Output: Send {
+    /// Appends frames and syncs once; when it returns they are durable. A frame whose number the attempt already has is
+    /// skipped (a resent one), one that would leave a gap is an error of kind `InvalidData`.
+    fn append(&mut self, frames: &[Placed]) -> io::Result<()>;
+    /// How far an attempt's output is durable.
+    fn totals(&self, attempt: AttemptId) -> Totals;
+}
+
+/// The reading side: shared, blocking; call it off the event loop.
+pub trait OutputReader: Send + Sync {
+    /// Index entries of an attempt with numbers above `after`, in order, at most `limit`.
+    fn entries(&self, attempt: AttemptId, after: FrameNo, limit: usize) -> Vec<Entry>;
+    /// The number of the first frame whose bytes of `stream` reach beyond `offset` is found by the caller from entries;
+    /// this reads one frame with its bytes, checking its checksum.
+    fn read(&self, place: Place) -> io::Result<Placed>;
+    /// Attempts of a task that have output here.
+    fn attempts(&self, task: TaskId) -> Vec<AttemptId>;
+}
