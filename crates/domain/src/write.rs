@@ -1,6 +1,6 @@
 //! Writes: what must be durable before anything else may happen.
 
-use crate::{Epoch, Frame, Progress, Stamp, State, Task, TaskId};
+use crate::{Epoch, Frame, Progress, Stamp, Task, TaskId};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -56,15 +56,4 @@ pub struct Batch {
     pub epoch: Epoch,
     /// In order. May be empty: then it only proves that the epoch is current (GUARANTEES G5).
     pub writes: Vec<Write>,
-}
-
-/// What names a task among those that a store holds: what idempotency and paging need.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct TaskKey {
-    /// Its id.
-    pub id: TaskId,
-    /// The body hash that came with its idempotency key, if it has one.
-    pub body: Option<[u8; 16]>,
-    /// Where it stands.
-    pub state: State,
 }

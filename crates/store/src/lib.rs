@@ -2,8 +2,8 @@
 //!
 //! A store applies writes in order, in one transaction a batch, and never decides anything.
 
-use domain::{Batch, Commit, Epoch, Event, Frame, Page, PageRequest, StateWord, Task, TaskId};
-use std::{collections::BTreeSet, fmt, sync::Arc};
+use domain::{Batch, Commit, Epoch, Event, Fact, Frame, Loaded, Need, Page, PageRequest, StateWord, Task, TaskId};
+use std::{fmt, sync::Arc};
 
 /// The writing side: owned by one thread.
 pub trait Store: Send {
@@ -46,35 +46,6 @@ pub struct Opened {
     pub epoch: Epoch,
     /// The last commit before it.
     pub commit: Commit,
-}
-
-/// What the engine starts from.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Loaded {
-    /// Every task that isn't final, by `ready_seq`.
-    pub tasks: Vec<Task>,
-    /// The highest `ready_seq` ever given.
-    pub ready_seq: u64,
-    /// Handler names that any worker has ever offered.
-    pub offered: BTreeSet<String>,
-}
-
-/// What the engine asks for before it handles an input.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Need {
-    /// The task of this id.
-    Task(TaskId),
-    /// The task that was submitted with this idempotency key.
-    Key([u8; 16]),
-}
-
-/// The answer to a need.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Fact {
-    /// What was asked.
-    pub need: Need,
-    /// The task, if there is one.
-    pub task: Option<Task>,
 }
 
 /// Why a store could not do it.
