@@ -3,7 +3,7 @@
 //! Must never decide anything: it checks form (ids, ranges, enums) and translates.
 
 /// Generated from `proto/orchestrator/v1`.
-#[allow(clippy::all, missing_docs)]
+#[allow(clippy::all, clippy::pedantic, missing_docs)]
 pub mod v1 {
     tonic::include_proto!("orchestrator.v1");
 }
