@@ -10,6 +10,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("descriptor.bin"), files.encode_to_vec())?;
     tonic_prost_build::configure()
+        // Ordered, so that one message has one encoding: idempotency keys hash it.
+        .btree_map(".")
         .bytes(".orchestrator.v1.OutputFrame.data")
         .bytes(".orchestrator.v1.OutputEvent.data")
         .bytes(".orchestrator.v1.OutputChunk.data")

@@ -2,6 +2,21 @@
 //!
 //! Must never decide anything: it checks form (ids, ranges, enums) and translates.
 
+mod error;
+mod event;
+mod output;
+mod page;
+mod spec;
+mod status;
+mod task;
+
+pub use error::{code, error, http_status, kind_word, status};
+pub use event::{ProgressView, output_event, state_event};
+pub use output::{chunk, stream_name};
+pub use page::{page_request, page_response};
+pub use status::{state_word, task_status, words_of};
+pub use task::{submit_entry, task_id, v1_task};
+
 /// Generated from `proto/orchestrator/v1`.
 #[allow(clippy::all, clippy::pedantic, missing_docs)]
 pub mod v1 {

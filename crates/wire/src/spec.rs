@@ -1,0 +1,153 @@
+//! What a client asks for: `TaskSpec` <-> [`Spec`], with every rule of form (CONTRACT 2).
+
+use crate::v1;
+use domain::{Error, HandlerRun, IdempotencyKey, Result, RetryPolicy, Run, ShellRun, Spec, WorkerId, limits};
+use prost::Message as _;
+use std::time::Duration;
+
+/// The queue of specs that name none.
+const QUEUE_DEFAULT: &str = "default";
+
+/// Checks all rules, so that nobody who has a [`Spec`] needs to check it again.
+impl TryFrom<v1::TaskSpec> for Spec {
+    type Error = Error;
+    fn try_from(wire: v1::TaskSpec) -> Result<Self> {
+        let v1::TaskSpec {
+            name,
+            description,
+            payload,
+            timeout_secs,
+            max_retries,
+            idempotency_key,
+            worker,
+            labels,
+            priority,
+            queue,
+            timeout_ms,
+            run,
+        } = wire;
+        let max_retries = u32::try_from(max_retries)
+            .map_err(|_| Error::field("max_retries", format!("must be 0 to {}", limits::RETRIES)))?;
+        let mut spec = Self {
+            name,
+            description,
+            run: run_from(run, payload)?,
+            timeout: timeout_from(timeout_secs, timeout_ms)?,
+            retry: RetryPolicy { max_retries },
+            key: None,
+            worker: if worker.is_empty() { None } else { Some(WorkerId::new(&worker)) },
+            labels,
+            priority,
+            queue: if queue.is_empty() { QUEUE_DEFAULT.into() } else { queue },
+        };
+        spec.check()?;
+        spec.key = key_of(&idempotency_key, &spec)?;
+        Ok(spec)
+    }
+}
+
+impl From<&Spec> for v1::TaskSpec {
+    /// The idempotency key is not given back: only its hash is kept.
+    fn from(spec: &Spec) -> Self {
+        let Spec { name, description, run, timeout, retry, key: _, worker, labels, priority, queue } = spec;
+        let (timeout_secs, timeout_ms) = timeout_to(*timeout);
+        let (run, payload) = run_to(run);
+        Self {
+            name: name.clone(),
+            description: description.clone(),
+            payload,
+            timeout_secs,
+            max_retries: i32::try_from(retry.max_retries).unwrap_or(i32::MAX),
+            idempotency_key: String::new(),
+            worker: worker.as_ref().map_or_else(String::new, |w| w.as_str().into()),
+            labels: labels.clone(),
+            priority: *priority,
+            queue: queue.clone(),
+            timeout_ms,
+            run,
+        }
+    }
+}
+
+fn run_from(run: Option<v1::task_spec::Run>, payload: Vec<u8>) -> Result<Run> {
+    match run {
+        Some(v1::task_spec::Run::Shell(shell)) => {
+            if !payload.is_empty() {
+                return Err(Error::field("payload", "is for handler tasks; a command is given `shell.stdin`"));
+            }
+            let v1::ShellRun { command, working_dir, env, stdin, args } = shell;
+            let working_dir = if working_dir.is_empty() { None } else { Some(working_dir) };
+            Ok(Run::Shell(ShellRun { command, args, working_dir, env, stdin }))
+        }
+        None => Ok(Run::Handler(HandlerRun { payload })),
+    }
+}
+
+fn run_to(run: &Run) -> (Option<v1::task_spec::Run>, Vec<u8>) {
+    match run {
+        Run::Shell(ShellRun { command, args, working_dir, env, stdin }) => {
+            let shell = v1::ShellRun {
+                command: command.clone(),
+                working_dir: working_dir.clone().unwrap_or_default(),
+                env: env.clone(),
+                stdin: stdin.clone(),
+                args: args.clone(),
+            };
+            (Some(v1::task_spec::Run::Shell(shell)), Vec::new())
+        }
+        Run::Handler(HandlerRun { payload }) => (None, payload.clone()),
+    }
+}
+
+/// `timeout_ms` wins where it is set; both are checked.
+fn timeout_from(secs: i32, ms: Option<i64>) -> Result<Option<Duration>> {
+    let range = |field| move |_| Error::field(field, "must be 0 to 30 days");
+    let secs = Duration::from_secs(u64::try_from(secs).map_err(range("timeout_secs"))?);
+    if secs > limits::TIMEOUT {
+        return Err(Error::field("timeout_secs", "must be 0 to 30 days"));
+    }
+    match ms {
+        None if secs.is_zero() => Ok(Some(limits::TIMEOUT_DEFAULT)),
+        None => Ok(Some(secs)),
+        Some(0) => Ok(None),
+        Some(ms) => {
+            let length = Duration::from_millis(u64::try_from(ms).map_err(range("timeout_ms"))?);
+            if length > limits::TIMEOUT {
+                return Err(Error::field("timeout_ms", "must be 0 to 30 days"));
+            }
+            Ok(Some(length))
+        }
+    }
+}
+
+/// Whole seconds go where older clients look; `timeout_ms` says what they can't.
+fn timeout_to(timeout: Option<Duration>) -> (i32, Option<i64>) {
+    match timeout {
+        None => (0, Some(0)),
+        Some(length) => {
+            let ms = i64::try_from(length.as_millis()).unwrap_or(i64::MAX);
+            let secs = i32::try_from(length.as_millis().div_ceil(1_000)).unwrap_or(i32::MAX);
+            (secs, if ms % 1_000 == 0 && ms > 0 { None } else { Some(ms) })
+        }
+    }
+}
+
+/// Hashes queue and key, and the whole spec as it is understood (defaults filled in), so that two spellings of the same
+/// wish are the same body.
+fn key_of(text: &str, spec: &Spec) -> Result<Option<IdempotencyKey>> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    if text.chars().count() > limits::WORD_CHARS {
+        return Err(Error::field("idempotency_key", format!("is over {} characters", limits::WORD_CHARS)));
+    }
+    let mut key = blake3::Hasher::new();
+    // The length keeps (queue "a", key "bc") apart from (queue "ab", key "c").
+    key.update(&(spec.queue.len() as u64).to_le_bytes()).update(spec.queue.as_bytes()).update(text.as_bytes());
+    let body = blake3::hash(&v1::TaskSpec::from(spec).encode_to_vec());
+    Ok(Some(IdempotencyKey { key: half(key.finalize()), body: half(body) }))
+}
+
+fn half(hash: blake3::Hash) -> [u8; 16] {
+    std::array::from_fn(|i| hash.as_bytes()[i])
+}
