@@ -1,0 +1,93 @@
+//! One attempt as this worker holds it, and the memory of those it held.
+
+use crate::frames::Spool;
+use domain::{AttemptId, HeldAttempt, HeldPhase, Monotonic, Progress, Start, Totals};
+use std::collections::{BTreeSet, VecDeque};
+
+/// How many attempts that are gone are remembered, so that a start that arrives twice starts nothing. An attempt is
+/// ordered once in a session and its number is never used again, so this only has to cover what is under way.
+const REMEMBERED: usize = 16 * 1024;
+
+/// How far an attempt is.
+#[derive(Debug)]
+pub(crate) enum Phase {
+    /// Received, waiting for a slot.
+    Queued(Start),
+    /// Handed over to be started; takes a slot.
+    Running,
+    /// Its last report is made.
+    Ended,
+}
+
+/// An attempt that this worker holds.
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub phase: Phase,
+    /// Somebody was told to start it, and must be told when it is over.
+    pub executed: bool,
+    /// The scheduler knows that it started.
+    pub started_stored: bool,
+    /// The scheduler knows how it ended.
+    pub end_stored: bool,
+    /// A progress report is not acknowledged yet; the next one waits here, replaced by later ones.
+    pub progress_under_way: bool,
+    pub progress_waiting: Option<Progress>,
+    pub totals: Totals,
+    pub spool: Spool,
+    /// When it was handed over.
+    pub since: Monotonic,
+}
+
+impl Held {
+    pub fn new(phase: Phase, now: Monotonic) -> Self {
+        Self {
+            phase,
+            executed: false,
+            started_stored: false,
+            end_stored: false,
+            progress_under_way: false,
+            progress_waiting: None,
+            totals: Totals::default(),
+            spool: Spool::default(),
+            since: now,
+        }
+    }
+
+    /// As hello lists it.
+    pub fn listed(&self, attempt: AttemptId) -> HeldAttempt {
+        let phase = match self.phase {
+            Phase::Queued(_) => HeldPhase::Prefetched,
+            Phase::Running => HeldPhase::Running,
+            Phase::Ended => HeldPhase::Exited,
+        };
+        HeldAttempt { attempt, phase, totals: self.totals }
+    }
+
+    pub fn ended(&self) -> bool {
+        matches!(self.phase, Phase::Ended)
+    }
+}
+
+/// The attempts that were here and are gone.
+#[derive(Debug, Default)]
+pub(crate) struct Gone {
+    order: VecDeque<AttemptId>,
+    set: BTreeSet<AttemptId>,
+}
+
+impl Gone {
+    pub fn remember(&mut self, attempt: AttemptId) {
+        if self.set.insert(attempt) {
+            self.order.push_back(attempt);
+        }
+        if self.order.len() > REMEMBERED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.set.remove(&oldest);
+        }
+    }
+
+    pub fn contains(&self, attempt: AttemptId) -> bool {
+        self.set.contains(&attempt)
+    }
+}

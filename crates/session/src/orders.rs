@@ -1,0 +1,159 @@
+//! Orders: refused when stale or out of sequence, otherwise carried out in order.
+
+use crate::{
+    Effect, Known,
+    attempt::{Held, Phase},
+    reports::killed_unstarted,
+    session::{Link, Open},
+};
+use domain::{AttemptId, Monotonic, Offer, Order, OrderBatch, ReportKind, SHARD, Start, Welcome};
+
+impl crate::Session {
+    /// A message of the scheduler.
+    pub(crate) fn orders(&mut self, now: Monotonic, batch: OrderBatch) {
+        let OrderBatch { shard, epoch, sequence, orders } = batch;
+        let next = match &self.link {
+            Link::Away => return,
+            Link::Greeted { .. } => 1,
+            Link::Open(open) => open.next_order,
+        };
+        if shard != SHARD {
+            return self.disconnect(format!("orders of shard {shard}, which does not exist"));
+        }
+        if !orders.is_empty() && sequence != next {
+            return self.disconnect(format!("orders out of sequence: {sequence} instead of {next}"));
+        }
+        let welcome = orders.iter().find_map(|o| match o {
+            Order::Welcome(welcome) => Some(welcome),
+            Order::Start(_) | Order::Kill(_) | Order::Recall(_) | Order::Forget(_) | Order::Drain => None,
+        });
+        // Epochs of different stores have nothing to do with each other.
+        let other_store = welcome.is_some_and(|w| self.known.store_id.as_ref().is_some_and(|id| *id != w.store_id));
+        if epoch < self.known.epoch && !other_store {
+            return self.disconnect(format!("orders of epoch {}, but {} has been seen", epoch.0, self.known.epoch.0));
+        }
+        let known =
+            Known { store_id: welcome.map(|w| w.store_id.clone()).or_else(|| self.known.store_id.clone()), epoch };
+        if known != self.known {
+            self.known = known.clone();
+            self.effects.push(Effect::Remember(known));
+        }
+        match &mut self.link {
+            Link::Away => return,
+            Link::Greeted { heard } => *heard = now,
+            Link::Open(open) => {
+                open.heard = now;
+                open.next_order = next + orders.len() as u64;
+            }
+        }
+        let count = orders.len() as u64;
+        for order in orders {
+            self.order(now, order, count);
+        }
+    }
+
+    fn order(&mut self, now: Monotonic, order: Order, batch: u64) {
+        match (order, self.is_open()) {
+            (Order::Welcome(welcome), false) => self.welcome(now, welcome, batch),
+            (Order::Welcome(_), true) => self.disconnect("welcomed twice".into()),
+            (_, false) => self.disconnect("orders before the welcome".into()),
+            (Order::Start(start), true) => self.receive(now, start),
+            (Order::Kill(attempt), true) => self.kill(now, attempt),
+            (Order::Recall(attempt), true) => self.recall(now, attempt),
+            (Order::Forget(number), true) => self.forget(number),
+            (Order::Drain, true) => self.closed_to_new = true,
+        }
+    }
+
+    fn welcome(&mut self, now: Monotonic, welcome: Welcome, batch: u64) {
+        // A disconnect further up in this batch left nobody to welcome.
+        let Link::Greeted { heard } = self.link else { return };
+        let Welcome { session, lost_after: _, store_id: _, highest_commit: _ } = welcome;
+        self.link = Link::Open(Open {
+            session,
+            next_order: 1 + batch,
+            received: 0,
+            offer: Offer::default(),
+            spoke: now,
+            heard,
+        });
+    }
+
+    fn receive(&mut self, now: Monotonic, start: Start) {
+        if let Link::Open(open) = &mut self.link {
+            open.received += 1;
+        }
+        let attempt = start.attempt;
+        if self.held.contains_key(&attempt) {
+            // Held already, in whatever phase: an attempt is started at most once (GUARANTEES G4).
+            return;
+        }
+        if self.gone.contains(attempt) {
+            return self.end(now, attempt, ReportKind::Refused("it was here before and is over".into()));
+        }
+        if self.leaving {
+            return self.end(now, attempt, ReportKind::Recalled);
+        }
+        self.held.insert(attempt, Held::new(Phase::Queued(start), now));
+        self.queue.push_back(attempt);
+    }
+
+    fn kill(&mut self, now: Monotonic, attempt: AttemptId) {
+        match self.held.get(&attempt) {
+            None => self.end(now, attempt, killed_unstarted()),
+            Some(held) => match &held.phase {
+                Phase::Queued(_) => self.end(now, attempt, killed_unstarted()),
+                Phase::Running => self.effects.push(Effect::Kill(attempt)),
+                // Its end is stored, so what output is left is not wanted.
+                Phase::Ended if held.end_stored => self.let_go(attempt),
+                Phase::Ended => {}
+            },
+        }
+    }
+
+    fn recall(&mut self, now: Monotonic, attempt: AttemptId) {
+        let unstarted = match self.held.get(&attempt) {
+            None => !self.gone.contains(attempt),
+            Some(held) => matches!(held.phase, Phase::Queued(_)),
+        };
+        if unstarted {
+            self.end(now, attempt, ReportKind::Recalled);
+        }
+    }
+
+    /// Starts what is queued while slots are free.
+    pub(crate) fn fill_slots(&mut self, now: Monotonic) {
+        while self.free_slots() > 0 {
+            let Some(attempt) = self.queue.pop_front() else { return };
+            let Some(held) = self.held.get_mut(&attempt) else { continue };
+            match std::mem::replace(&mut held.phase, Phase::Running) {
+                Phase::Queued(start) => {
+                    held.executed = true;
+                    held.since = now;
+                    self.running += 1;
+                    self.effects.push(Effect::Start(start));
+                }
+                other @ (Phase::Running | Phase::Ended) => held.phase = other,
+            }
+        }
+    }
+
+    /// What this worker can take now (PROTOCOL P1); `None` without a session.
+    pub(crate) fn next_offer(&self) -> Option<Offer> {
+        let Link::Open(open) = &self.link else { return None };
+        let queued = u64::try_from(self.queue.len()).unwrap_or(u64::MAX);
+        let free = u64::from(self.free_slots());
+        let mut room = (free + u64::from(self.window())).saturating_sub(queued);
+        room = room.min(crate::session::ENDS_MAX.saturating_sub(self.unacknowledged_ends));
+        if self.closed_to_new || self.leaving {
+            room = 0;
+        }
+        let starts = open.offer.starts.max(open.received + room);
+        let beyond = starts.saturating_sub(open.received).saturating_sub(free.saturating_sub(queued));
+        Some(Offer { starts, prefetch: u32::try_from(beyond).unwrap_or(u32::MAX) })
+    }
+
+    fn window(&self) -> u32 {
+        self.pace.window(self.slots, self.prefetch_max)
+    }
+}
