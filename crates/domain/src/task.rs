@@ -1,6 +1,6 @@
 //! A task: what was asked, where it stands, and what happened so far.
 
-use crate::{Attempt, AttemptId, AttemptNo, Ending, Event, EventKind, Final, Progress, Spec, Stamp, State, TaskId};
+use crate::{Attempt, AttemptId, AttemptNo, Ending, Event, EventKind, Exit, Final, Progress, Spec, Stamp, State, TaskId};
 use crate::{UnixMillis, WorkerId};
 use std::sync::Arc;
 
@@ -118,18 +118,25 @@ impl Task {
         Event { task: self.id, stamp, attempt, kind }
     }
 
-    /// How often an attempt took its worker down or was refused: what the crash limit counts.
+    /// How often an attempt took its worker down after it had started, or was refused: what the crash limit counts.
     pub fn crashes(&self) -> u32 {
-        self.count(|e| matches!(e, Ending::Lost | Ending::Refused(_)))
+        self.count(|a, e| match e {
+            Ending::Lost => a.started.is_some(),
+            Ending::Refused(_) => true,
+            Ending::Exited(_) | Ending::Recalled | Ending::Abandoned => false,
+        })
     }
 
-    /// How often an attempt failed by itself: what `max_retries` counts.
+    /// How often an attempt failed by itself: what `max_retries` counts. Ends that we brought about don't count.
     pub fn failures(&self) -> u32 {
-        self.count(|e| e.exit().is_some_and(|x| !x.success()))
+        self.count(|_, e| match e {
+            Ending::Exited(exit) => !exit.success() && *exit != Exit::Killed,
+            Ending::Lost | Ending::Refused(_) | Ending::Recalled | Ending::Abandoned => false,
+        })
     }
 
-    fn count(&self, which: impl Fn(&Ending) -> bool) -> u32 {
-        let n = self.ended.iter().filter(|a| a.ended.as_ref().is_some_and(|(_, e)| which(e))).count();
+    fn count(&self, which: impl Fn(&Attempt, &Ending) -> bool) -> u32 {
+        let n = self.ended.iter().filter(|a| a.ended.as_ref().is_some_and(|(_, e)| which(a, e))).count();
         u32::try_from(n).unwrap_or(u32::MAX)
     }
 }

@@ -1,1 +1,138 @@
+//! The driver: gathers inputs into batches, fetches the facts they need, hands their writes over as one transaction, and
+//! releases their effects only after its commit, in order. Decide, commit, then act.
+//!
+//! One batch commits while the next is being handled, never more. **Any** failed commit ends this driver: its owner drops
+//! it with its engine and starts again from the store under a new epoch (PROTOCOL P3): one recovery path.
+//!
+//! Pure like the engine: the scheduler's loop does the I/O for it, in the simulator the virtual world does. It must never
+//! release an effect before its commit, and never guess what a failed commit did.
 
+mod fail;
+
+pub use fail::Outcome;
+
+use domain::{Batch, Epoch, Fact, Loaded, Monotonic, Need, Now, Write};
+use engine::{Config, Effect, Engine, Input, Snapshot};
+use std::collections::VecDeque;
+
+/// Effects that a batch may gather before it is closed: bounds the size of one commit and the memory of one batch.
+/// A submit of 10,000 tasks makes at most three effects a task.
+const BATCH_EFFECTS: usize = 30_000;
+
+/// What the driver wants done.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Step {
+    /// Look these up, in the order of commits, then call [`Driver::facts`].
+    Ask(Vec<Need>),
+    /// Make this durable, then call [`Driver::committed`] or [`Driver::fail`].
+    Commit(Batch),
+}
+
+/// The driver of one reign.
+#[derive(Debug)]
+pub struct Driver {
+    engine: Engine,
+    epoch: Epoch,
+    /// Inputs not yet handled, in order. Bounded by whoever pushes: see [`Driver::backlog`].
+    inbox: VecDeque<Input>,
+    /// The input that waits for facts. Those behind it wait as well, so that order is kept.
+    asking: Option<Input>,
+    /// Effects of the batch that is being gathered.
+    open: Vec<Effect>,
+    /// The batch that is being committed.
+    flying: Option<Flying>,
+}
+
+#[derive(Debug)]
+struct Flying {
+    writes: Vec<Write>,
+    effects: Vec<Effect>,
+}
+
+impl Driver {
+    /// Begins a reign with what the store holds.
+    pub fn new(now: Now, config: Config, loaded: Loaded) -> Self {
+        let epoch = config.epoch;
+        let engine = Engine::load(now, config, loaded);
+        Self { engine, epoch, inbox: VecDeque::new(), asking: None, open: Vec::new(), flying: None }
+    }
+
+    /// Takes an input. It is handled at the next [`Driver::poll`].
+    pub fn push(&mut self, input: Input) {
+        self.inbox.push_back(input);
+    }
+
+    /// Inputs that wait: whoever pushes stops above a bound of his own.
+    pub fn backlog(&self) -> usize {
+        self.inbox.len()
+    }
+
+    /// Handles what can be handled, and says what is wanted next; `None`: nothing until something comes.
+    pub fn poll(&mut self, now: Now) -> Option<Step> {
+        if self.asking.is_none()
+            && let Some(needs) = self.handle_inbox(now)
+        {
+            return Some(Step::Ask(needs));
+        }
+        if self.flying.is_some() {
+            return None;
+        }
+        let writes = self.engine.seal();
+        if writes.is_empty() && self.open.is_empty() {
+            return None;
+        }
+        // A batch without writes is committed as well: it proves that the epoch is current before a worker is told to
+        // kill or forget anything, and keeps replies in order behind what they saw (GUARANTEES G5).
+        let batch = Batch { epoch: self.epoch, writes: writes.clone() };
+        self.flying = Some(Flying { writes, effects: std::mem::take(&mut self.open) });
+        Some(Step::Commit(batch))
+    }
+
+    /// Handles inputs until one needs facts or the batch is full.
+    fn handle_inbox(&mut self, now: Now) -> Option<Vec<Need>> {
+        while self.open.len() < BATCH_EFFECTS {
+            let input = self.inbox.pop_front()?;
+            let needs = self.engine.needs(&input);
+            if !needs.is_empty() {
+                self.asking = Some(input);
+                return Some(needs);
+            }
+            self.handle(now, input, &[]);
+        }
+        None
+    }
+
+    fn handle(&mut self, now: Now, input: Input, facts: &[Fact]) {
+        self.engine.handle(now, input, facts);
+        self.open.append(&mut self.engine.effects());
+    }
+
+    /// The answer to [`Step::Ask`].
+    pub fn facts(&mut self, now: Now, facts: &[Fact]) {
+        if let Some(input) = self.asking.take() {
+            self.handle(now, input, facts);
+        }
+    }
+
+    /// The batch is durable: its effects may happen now, in this order.
+    pub fn committed(&mut self) -> Vec<Effect> {
+        let Some(Flying { writes, effects }) = self.flying.take() else { return Vec::new() };
+        self.engine.committed(&writes);
+        effects
+    }
+
+    /// When [`Input::Tick`] is due.
+    pub fn next_deadline(&self) -> Option<Monotonic> {
+        self.engine.next_deadline()
+    }
+
+    /// What readers may see of workers and queues. Publish it after a commit, not before.
+    pub fn snapshot(&self) -> Snapshot {
+        self.engine.snapshot()
+    }
+
+    /// The engine, to look at: for metrics and for the simulator's checks.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+}

@@ -1,0 +1,42 @@
+//! What may happen once the decision behind it is durable.
+
+use crate::{Caller, SessionId};
+use domain::{Error, Event, Order, StateWord, Tail, TaskId, UnixMillis, WaitReason};
+
+/// What may happen after the commit.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Effect {
+    /// Answer a caller.
+    Reply(Caller, Reply),
+    /// Give a worker an order. Orders of one session that follow one another travel together.
+    Order(SessionId, Order),
+    /// Tell readers, the frames first.
+    Publish {
+        /// The event.
+        event: Event,
+        /// Frames that were committed with it and come before it.
+        tail: Tail,
+    },
+    /// End a worker's stream with this error.
+    Close(SessionId, Error),
+}
+
+/// An answer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Reply {
+    /// To a submit: one a task, in order.
+    Submitted(Result<Vec<Accepted>, Error>),
+    /// To a cancel: where the task stands now.
+    Cancelled(Result<StateWord, Error>),
+}
+
+/// An accepted task.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Accepted {
+    /// Its id; the earlier one's if the idempotency key was known.
+    pub id: TaskId,
+    /// When it was accepted.
+    pub at: UnixMillis,
+    /// Why it waits, if it does and the caller wanted to know.
+    pub waiting: Option<WaitReason>,
+}

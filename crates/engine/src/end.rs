@@ -1,0 +1,163 @@
+//! End: an attempt is over, and the task ends with it or goes on.
+
+use crate::{
+    Engine, Finishing,
+    task_machine::{Trigger, move_to},
+    timers::Timer,
+};
+use domain::{
+    Attempt, AttemptId, Due, Ending, EventKind, Exit, Final, Now, Progress, Stamp, State, Tail, Task, UnixMillis, Wait,
+    WorkerId, Write, limits,
+};
+
+/// What an ended attempt means for its task.
+enum Next {
+    Final(Trigger, Final),
+    BackOff(Due),
+    Requeue,
+}
+
+impl Engine {
+    /// An attempt exited and its output is stored.
+    pub(crate) fn finish(&mut self, now: Now, attempt: AttemptId, finishing: Finishing) {
+        let Finishing { exit, totals, tail, result, tree_gone, report: _ } = finishing;
+        self.started_unseen(now, attempt, &exit);
+        self.release_progress(now, attempt);
+        let Some(resident) = self.holder(attempt) else { return };
+        let after = resident.task.events;
+        let task = resident.edit();
+        if let Some(live) = task.state.live_mut() {
+            live.totals = totals;
+        }
+        if exit.success() {
+            task.progress = Progress { percent: 100, message: task.progress.message.clone() };
+        }
+        task.result = result;
+        if !tail.0.is_empty() {
+            self.extra.push(Write::Tail { after, frames: tail.0.clone() });
+        }
+        self.close_attempt(now, attempt, Ending::Exited(exit), tail, !tree_gone);
+    }
+
+    /// An attempt is over without an exit.
+    pub(crate) fn end_attempt(&mut self, now: Now, attempt: AttemptId, ending: Ending) {
+        if ending == Ending::Lost {
+            self.stats.lost += 1;
+        }
+        let unconfirmed = matches!(ending, Ending::Lost | Ending::Abandoned);
+        self.close_attempt(now, attempt, ending, Tail::default(), unconfirmed);
+    }
+
+    fn close_attempt(&mut self, now: Now, attempt: AttemptId, ending: Ending, tail: Tail, unconfirmed: bool) {
+        let Some(resident) = self.holder(attempt) else { return };
+        let waiting = resident.finishing.take().and_then(|f| f.report);
+        resident.progress = crate::Thinned::default();
+        let task = resident.edit();
+        let Some(live) = task.state.live().cloned() else { return };
+        let worker = live.worker.clone();
+        let cancelling = matches!(task.state, State::Cancelling(_));
+        let stamp = task.stamp(now.wall);
+        task.ended.push(Attempt { ended: Some((stamp, ending.clone())), ..live });
+        let next = decide(task, &ending, cancelling, unconfirmed.then_some(&worker), now.wall);
+        self.touch(attempt.task);
+        if let Some(worker) = self.workers.get_mut(&worker) {
+            worker.held.remove(&attempt.task);
+        }
+        if let Some((session, number)) = waiting
+            && let Some(session) = self.workers.by_session_mut(session).and_then(|w| w.session.as_mut())
+        {
+            session.waiting.remove(&number);
+        }
+        self.go_on(now, attempt, ending, next, stamp, tail);
+        self.assign_worker(now, &worker);
+    }
+
+    fn go_on(&mut self, now: Now, attempt: AttemptId, ending: Ending, next: Next, stamp: Stamp, tail: Tail) {
+        let Some(resident) = self.tasks.get_mut(&attempt.task) else { return };
+        let (class, task) = (resident.class, resident.edit());
+        let no = attempt.no.0;
+        match next {
+            Next::Final(trigger, end) => {
+                task.backed_off.push(None);
+                self.conclude(attempt.task, no, trigger, end, stamp, tail);
+            }
+            Next::BackOff(due) => {
+                task.backed_off.push(Some(due.at));
+                move_to(task, Trigger::BackOff, State::Pending(Wait::BackingOff(due)));
+                self.timers.set(now.mono + due.length, Timer::BackOff(attempt.task));
+                self.publish(attempt.task, stamp, no, EventKind::AttemptEnded(ending, Some(due.at)), tail);
+            }
+            Next::Requeue => {
+                task.backed_off.push(None);
+                move_to(task, Trigger::Requeue, State::Pending(Wait::Queued));
+                let ready_seq = task.ready_seq;
+                self.classes.push(class, ready_seq, attempt.task);
+                self.publish(attempt.task, stamp, no, EventKind::AttemptEnded(ending, None), tail);
+                self.assign_class(now, class);
+            }
+        }
+    }
+
+    /// A task becomes final. `stamp` is that of the attempt's end, if one ended with it.
+    pub(crate) fn conclude(
+        &mut self,
+        id: domain::TaskId,
+        attempt: u32,
+        trigger: Trigger,
+        end: Final,
+        stamp: Stamp,
+        tail: Tail,
+    ) {
+        let Some(resident) = self.tasks.get_mut(&id) else { return };
+        let task = resident.edit();
+        move_to(task, trigger, State::Final(end.clone()));
+        task.finished = Some(stamp);
+        let code = task.exit_code().unwrap_or(-1);
+        match &end {
+            Final::Completed => self.stats.completed += 1,
+            Final::Failed(_) => self.stats.failed += 1,
+            Final::TimedOut(_) => self.stats.timed_out += 1,
+            Final::Cancelled { .. } => self.stats.cancelled += 1,
+        }
+        self.touch(id);
+        self.publish(id, stamp, attempt, EventKind::Finished(end, code), tail);
+    }
+
+    /// A worker may report the exit of an attempt whose start it never reported (both were one instant to it).
+    fn started_unseen(&mut self, now: Now, attempt: AttemptId, exit: &Exit) {
+        let ran = match exit {
+            Exit::Code(_) | Exit::Signal(_) | Exit::TimedOut(_) | Exit::HandlerError(_) => true,
+            Exit::NotStarted(_) | Exit::Killed => false,
+        };
+        if ran {
+            self.started(now, attempt);
+        }
+    }
+}
+
+/// What follows; the ended attempt is the last of `task.ended` already.
+fn decide(task: &Task, ending: &Ending, cancelling: bool, unconfirmed: Option<&WorkerId>, now: UnixMillis) -> Next {
+    if cancelling {
+        return Next::Final(Trigger::Gone, Final::Cancelled { unconfirmed: unconfirmed.cloned() });
+    }
+    match ending {
+        Ending::Exited(Exit::Killed) | Ending::Recalled | Ending::Abandoned => Next::Requeue,
+        Ending::Lost | Ending::Refused(_) if task.crashes() >= limits::CRASHES => {
+            let text = format!("{} ({} times)", ending.text(), task.crashes());
+            Next::Final(Trigger::Fail, Final::Failed(text))
+        }
+        Ending::Lost => Next::Requeue,
+        // A worker that refuses would refuse again at once.
+        Ending::Refused(_) => Next::BackOff(Due::after(now, std::time::Duration::from_secs(1))),
+        Ending::Exited(exit) if exit.success() => Next::Final(Trigger::Succeed, Final::Completed),
+        Ending::Exited(exit) => match task.spec.retry.delay(task.failures(), task.id.row_key().unsigned_abs()) {
+            Some(delay) => Next::BackOff(Due::after(now, delay)),
+            None => match exit {
+                Exit::TimedOut(_) => Next::Final(Trigger::TimeOut, Final::TimedOut(exit.text())),
+                Exit::Code(_) | Exit::Signal(_) | Exit::NotStarted(_) | Exit::Killed | Exit::HandlerError(_) => {
+                    Next::Final(Trigger::Fail, Final::Failed(exit.text()))
+                }
+            },
+        },
+    }
+}

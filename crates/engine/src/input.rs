@@ -1,0 +1,109 @@
+//! What the engine is told.
+
+use domain::{AttemptId, FrameNo, Hello, Offer, Progress, Report, Spec, TaskId, WorkerId};
+use std::sync::Arc;
+
+/// Names who waits for a reply; the engine only hands it back.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Caller(pub u64);
+
+/// One worker stream. Numbers grow; a number is never used twice in a reign.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct SessionId(pub u64);
+
+/// A task to accept: the gateway drew the id and checked the spec.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NewTask {
+    /// Its id.
+    pub id: TaskId,
+    /// What is asked.
+    pub spec: Arc<Spec>,
+}
+
+/// What the engine is told.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Input {
+    /// Accept these tasks: all or none.
+    Submit {
+        /// Who asks.
+        caller: Caller,
+        /// What.
+        tasks: Vec<NewTask>,
+        /// An earlier call with these ids may have been carried out.
+        repeated: bool,
+        /// The caller doesn't want to know why they wait.
+        brief: bool,
+    },
+    /// Cancel a task.
+    Cancel {
+        /// Who asks.
+        caller: Caller,
+        /// Which.
+        task: TaskId,
+    },
+    /// A worker stream's first message.
+    Hello {
+        /// The stream.
+        session: SessionId,
+        /// Who it is.
+        hello: Box<Hello>,
+    },
+    /// Any later message; an empty one says "I am here".
+    Update {
+        /// The stream.
+        session: SessionId,
+        /// What happened there.
+        reports: Vec<Report>,
+        /// What it can take.
+        offer: Option<Offer>,
+    },
+    /// A message of a worker that speaks only the older dialect.
+    Legacy {
+        /// The stream.
+        session: SessionId,
+        /// What it said.
+        message: LegacyMessage,
+    },
+    /// A stream ended.
+    Closed {
+        /// Which.
+        session: SessionId,
+    },
+    /// Output of an attempt is durable up to this frame.
+    OutputStored {
+        /// Whose.
+        attempt: AttemptId,
+        /// The last durable frame.
+        frames: FrameNo,
+    },
+    /// Time has passed.
+    Tick,
+}
+
+/// What a worker of the older dialect says. It names tasks, not attempts.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum LegacyMessage {
+    /// It is there and has so many free slots.
+    Heartbeat {
+        /// Its name.
+        worker: WorkerId,
+        /// Where it listens.
+        address: String,
+        /// Free slots.
+        slots: u32,
+    },
+    /// A task runs.
+    Progress {
+        /// Which.
+        task: TaskId,
+        /// How far.
+        progress: Progress,
+    },
+    /// A task ended.
+    Result {
+        /// Which.
+        task: TaskId,
+        /// The result, or why it failed.
+        result: Result<Vec<u8>, String>,
+    },
+}

@@ -1,0 +1,122 @@
+//! Reports: what workers say about attempts. They count only from the worker incarnation that holds the attempt.
+
+use crate::{
+    Engine, Finishing, SessionId,
+    task_machine::{Trigger, move_to},
+    workers::Credit,
+};
+use domain::{AttemptId, Ending, EventKind, Now, Offer, Report, ReportKind, State, Tail, WorkerId};
+
+impl Engine {
+    pub(crate) fn update(&mut self, now: Now, session: SessionId, reports: Vec<Report>, offer: Option<Offer>) {
+        let Some(id) = self.workers.of_session(session).cloned() else { return };
+        self.hear(now, session);
+        for report in reports {
+            let number = report.number;
+            let done = self.report(now, session, &id, report);
+            if let Some(session) = self.workers.by_session_mut(session).and_then(|w| w.session.as_mut()) {
+                session.reports = session.reports.max(number);
+                if !done {
+                    session.waiting.insert(number);
+                }
+            }
+        }
+        let Some(worker) = self.workers.by_session_mut(session) else { return };
+        if let (Some(new), Some(record)) = (offer, worker.session.as_mut())
+            && let Credit::Granted { offer, .. } = &mut record.credit
+        {
+            *offer = new;
+        }
+        self.acknowledge(session);
+        self.assign_worker(now, &id);
+    }
+
+    pub(crate) fn hear(&mut self, now: Now, session: SessionId) {
+        let Some(worker) = self.workers.by_session_mut(session) else { return };
+        worker.heard = now.wall;
+        if let Some(session) = &mut worker.session {
+            session.heard = now.mono;
+        }
+    }
+
+    /// Acknowledges what can be. The order leaves after the commit of what it acknowledges.
+    pub(crate) fn acknowledge(&mut self, session: SessionId) {
+        let Some(worker) = self.workers.by_session_mut(session) else { return };
+        if let Some(order) = worker.session.as_mut().and_then(crate::workers::Session::acknowledge) {
+            self.effects.push(crate::Effect::Order(session, order));
+        }
+    }
+
+    /// Handles one report; false if it can't be acknowledged yet.
+    fn report(&mut self, now: Now, session: SessionId, from: &WorkerId, report: Report) -> bool {
+        let Report { number, attempt, kind } = report;
+        if !self.holds(from, attempt) {
+            self.stats.refused_reports += 1;
+            return true;
+        }
+        match kind {
+            ReportKind::Started => self.started(now, attempt),
+            ReportKind::Progressed(progress) => self.progressed(now, attempt, progress),
+            ReportKind::Refused(why) => self.end_attempt(now, attempt, Ending::Refused(why)),
+            ReportKind::Recalled => self.end_attempt(now, attempt, Ending::Recalled),
+            ReportKind::Lost => self.end_attempt(now, attempt, Ending::Lost),
+            ReportKind::Exited { exit, totals, tail, result, run_us, tree_gone } => {
+                self.ran(attempt, run_us);
+                let report = Some((session, number));
+                let finishing = Finishing { exit, totals, tail, result, tree_gone, report };
+                return self.exited(now, attempt, finishing);
+            }
+        }
+        true
+    }
+
+    /// Whether this worker, in its present incarnation, holds the attempt (GUARANTEES G4).
+    pub(crate) fn holds(&self, worker: &WorkerId, attempt: AttemptId) -> bool {
+        let Some(live) = self.tasks.get(&attempt.task).and_then(|r| r.task.state.live()) else { return false };
+        let incarnation = self.workers.get(worker).map(|w| &w.hello.incarnation);
+        live.no == attempt.no && live.worker == *worker && Some(&live.incarnation) == incarnation
+    }
+
+    fn ran(&mut self, attempt: AttemptId, run_us: u64) {
+        if let Some(class) = self.tasks.get(&attempt.task).map(|r| r.class) {
+            self.classes.ran(class, run_us);
+        }
+    }
+
+    /// An attempt runs. Saying so twice changes nothing.
+    pub(crate) fn started(&mut self, now: Now, attempt: AttemptId) {
+        let Some(resident) = self.holder(attempt) else { return };
+        let task = resident.edit();
+        let Some(mut live) = task.state.live().cloned() else { return };
+        if live.started.is_some() {
+            return;
+        }
+        let stamp = task.stamp(now.wall);
+        live.started = Some(stamp);
+        let worker = live.worker.clone();
+        if matches!(task.state, State::Cancelling(_)) {
+            move_to(task, Trigger::Start, State::Cancelling(live));
+        } else {
+            move_to(task, Trigger::Start, State::Running(live));
+        }
+        self.stats.started += 1;
+        self.touch(attempt.task);
+        self.publish(attempt.task, stamp, attempt.no.0, EventKind::Started(worker), Tail::default());
+    }
+
+    /// An attempt ended. It is done only when all output that travelled on its own is stored (GUARANTEES G7).
+    pub(crate) fn exited(&mut self, now: Now, attempt: AttemptId, finishing: Finishing) -> bool {
+        let Some(resident) = self.holder(attempt) else { return true };
+        if resident.finishing.is_some() {
+            // Reported again on a newer session while its output is still on its way.
+            resident.finishing = Some(Box::new(finishing));
+            return false;
+        }
+        if resident.stored < finishing.tail.streamed(finishing.totals) {
+            resident.finishing = Some(Box::new(finishing));
+            return false;
+        }
+        self.finish(now, attempt, finishing);
+        true
+    }
+}
