@@ -1,1 +1,30 @@
+//! What every binary does alike: options, logs, listening, health, metrics, signals and the graceful stop.
+//!
+//! Must never know what a service is for: it knows names, addresses and readiness only.
 
+mod api;
+mod config;
+mod fatal;
+mod guard;
+mod http;
+mod listen;
+mod logging;
+mod metrics;
+mod options;
+mod readiness;
+mod run;
+mod server;
+mod stop_body;
+mod stopping;
+
+pub use api::Api;
+pub use config::{parse, parse_from};
+pub use fatal::Fatal;
+pub use listen::Service;
+pub use options::{LogFormat, Options, address, duration};
+pub use readiness::Readiness;
+pub use run::{Result, run};
+pub use stopping::Stopping;
+
+/// The version that every binary and every health check says.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

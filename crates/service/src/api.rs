@@ -1,0 +1,69 @@
+//! The gRPC services of one port, with what every port has besides: health and reflection.
+
+use crate::Fatal;
+use std::convert::Infallible;
+use tonic::{body::Body, server::NamedService, service::Routes};
+use tonic_health::server::{HealthReporter, health_reporter};
+
+/// Gathers the services of a port.
+#[derive(Clone, Debug)]
+pub struct Api {
+    routes: Routes,
+    names: Vec<&'static str>,
+    descriptors: Vec<&'static [u8]>,
+}
+
+impl Api {
+    /// `descriptor` is the encoded descriptor set of the services to come, for reflection.
+    pub fn new(descriptor: &'static [u8]) -> Self {
+        Self { routes: Routes::default(), names: Vec::new(), descriptors: vec![descriptor] }
+    }
+
+    /// Serves this as well. Its message limits are the service's own to set.
+    #[must_use]
+    pub fn serving<S>(mut self, service: S) -> Self
+    where
+        S: tower::Service<axum::http::Request<Body>, Error = Infallible> + NamedService + Clone + Send + Sync + 'static,
+        S::Response: axum::response::IntoResponse,
+        S::Future: Send + 'static,
+    {
+        self.names.push(S::NAME);
+        self.routes = self.routes.add_service(service);
+        self
+    }
+
+    /// All routes, health and reflection included, with what sets the health of the services.
+    pub(crate) fn finish(self) -> Result<(axum::Router, Health), Fatal> {
+        let (reporter, health) = health_reporter();
+        let mut routes = self.routes.add_service(health);
+        let builder = || {
+            let mut builder = tonic_reflection::server::Builder::configure()
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+                .with_service_name("grpc.health.v1.Health");
+            for descriptor in &self.descriptors {
+                builder = builder.register_encoded_file_descriptor_set(descriptor);
+            }
+            self.names.iter().fold(builder, |builder, name| builder.with_service_name(*name))
+        };
+        let broken = |error| Fatal::new(format!("reflection: {error}"));
+        // Clients of either generation look for their own.
+        routes = routes.add_service(builder().build_v1().map_err(broken)?);
+        routes = routes.add_service(builder().build_v1alpha().map_err(broken)?);
+        Ok((routes.into_axum_router(), Health { reporter, names: self.names }))
+    }
+}
+
+/// What `grpc.health.v1` answers.
+pub(crate) struct Health {
+    reporter: HealthReporter,
+    names: Vec<&'static str>,
+}
+
+impl Health {
+    pub(crate) async fn set(&self, ready: bool) {
+        let status = if ready { tonic_health::ServingStatus::Serving } else { tonic_health::ServingStatus::NotServing };
+        for name in self.names.iter().copied().chain([""]) {
+            self.reporter.set_service_status(name, status).await;
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! The plain HTTP routes of every port, and what is answered to anything else.
+
+use crate::{Readiness, Stopping, metrics};
+use axum::{
+    Json, Router,
+    extract::State,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse as _, Response},
+    routing::get,
+};
+use serde_json::json;
+
+#[derive(Clone)]
+struct Shared {
+    readiness: Readiness,
+    stopping: Stopping,
+}
+
+/// Adds the routes to those of gRPC.
+pub(crate) fn routes(grpc: Router, readiness: Readiness, stopping: Stopping) -> Router {
+    let plain = Router::new()
+        .route("/healthz", get(async || Json(json!({ "status": "alive" }))))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics_text))
+        .with_state(Shared { readiness, stopping });
+    grpc.reset_fallback().merge(plain).fallback(unknown)
+}
+
+async fn readyz(State(shared): State<Shared>) -> Response {
+    let mut waits = shared.readiness.waits();
+    if shared.stopping.is_requested() {
+        waits.push(("stopping", "the service is stopping".into()));
+    }
+    let status = if waits.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let list: Vec<_> = waits.iter().map(|(name, text)| json!({ "name": name, "text": text })).collect();
+    (status, Json(json!({ "ready": waits.is_empty(), "waiting_for": list }))).into_response()
+}
+
+async fn metrics_text() -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics::handle().render()).into_response()
+}
+
+async fn unknown(headers: HeaderMap) -> Response {
+    refuse(is_grpc(&headers), StatusCode::NOT_FOUND, "no such route")
+}
+
+/// Whether a call speaks gRPC.
+pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_TYPE).is_some_and(|v| v.as_bytes().starts_with(b"application/grpc"))
+}
+
+/// An error in the caller's language. A gRPC client that asks for an unknown route gets UNIMPLEMENTED, as it expects.
+pub(crate) fn refuse(grpc: bool, status: StatusCode, text: &'static str) -> Response {
+    if !grpc {
+        return (status, Json(json!({ "error": text }))).into_response();
+    }
+    let unimplemented = status == StatusCode::NOT_FOUND;
+    // 12 UNIMPLEMENTED, 7 PERMISSION_DENIED: the only two that a gRPC caller can get from here.
+    let (http, code) = if unimplemented { (StatusCode::OK, "12") } else { (status, "7") };
+    let mut response = http.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert("grpc-status", HeaderValue::from_static(code));
+    headers.insert("grpc-message", HeaderValue::from_static(text));
+    response
+}

@@ -1,0 +1,72 @@
+//! A bound port: refused with a reason, or held until it is served.
+
+use crate::{Fatal, Options, Readiness, guard::Guard};
+use std::{io, net::SocketAddr};
+use tokio::net::TcpListener;
+
+/// So many ports are tried when no particular one was asked for: that many workers on one machine.
+const PORTS_TRIED: u16 = 200;
+
+/// A service that holds its port and doesn't answer yet.
+#[derive(Debug)]
+pub struct Service {
+    pub(crate) name: &'static str,
+    pub(crate) listener: TcpListener,
+    pub(crate) addr: SocketAddr,
+    pub(crate) guard: Guard,
+    pub(crate) readiness: Readiness,
+    pub(crate) stop_timeout: std::time::Duration,
+}
+
+impl Service {
+    /// Takes the port. `name` is what the printed lines begin with: `Gateway`. If the address was not `asked` for, a taken
+    /// port leads to the next free one. Port 0 takes any.
+    ///
+    /// # Errors
+    /// [`Fatal`], with a hint, if the port is taken or may not be listened on.
+    pub async fn listen(name: &'static str, addr: SocketAddr, asked: bool, options: &Options) -> Result<Self, Fatal> {
+        if !addr.ip().is_loopback() && !options.insecure {
+            return Err(Fatal::new(format!("listening on {addr} would let anybody who reaches it run commands"))
+                .hint("listen on 127.0.0.1, or say --insecure if the network is trusted"));
+        }
+        let listener = bind(addr, asked).await?;
+        let addr = listener.local_addr().map_err(|error| cannot(addr, &error))?;
+        let guard = Guard::new(addr, &options.public_host, &options.allow_origin);
+        let stop_timeout = options.stop_timeout;
+        Ok(Self { name, listener, addr, guard, readiness: Readiness::default(), stop_timeout })
+    }
+
+    /// The real address.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// What it waits for: to be filled in by its parts.
+    pub fn readiness(&self) -> Readiness {
+        self.readiness.clone()
+    }
+}
+
+async fn bind(first: SocketAddr, asked: bool) -> Result<TcpListener, Fatal> {
+    let mut addr = first;
+    loop {
+        match TcpListener::bind(addr).await {
+            Ok(listener) => return Ok(listener),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                let next = addr.port().checked_add(1).filter(|port| !asked && port - first.port() < PORTS_TRIED);
+                let Some(port) = next else { return Err(taken(first)) };
+                addr.set_port(port);
+            }
+            Err(error) => return Err(cannot(addr, &error)),
+        }
+    }
+}
+
+fn taken(addr: SocketAddr) -> Fatal {
+    Fatal::new(format!("address {addr} is already in use"))
+        .hint("stop what listens there, or choose another with --listen ADDR (port 0 takes any)")
+}
+
+fn cannot(addr: SocketAddr, error: &io::Error) -> Fatal {
+    Fatal::new(format!("cannot listen on {addr}: {error}")).hint("choose another address with --listen ADDR")
+}

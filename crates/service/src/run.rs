@@ -1,0 +1,47 @@
+//! From `main` to an exit code.
+
+use crate::{Fatal, Options, Stopping, logging};
+use std::{process::ExitCode, time::Duration};
+
+/// What a service's main returns; a [`Fatal`] in it is shown with its hint.
+pub type Result<T> = anyhow::Result<T>;
+
+/// Blocking threads (a commit, a read) get so long to end after everything else has.
+const THREADS_END: Duration = Duration::from_secs(2);
+
+/// Runs a service: logs, signals, a runtime of one thread (two cost latency and gain nothing, MEASURED), then `main`.
+/// An error becomes `error: …` with a hint on stderr and code 1.
+pub fn run<F>(options: &Options, main: impl FnOnce(Stopping) -> F) -> ExitCode
+where
+    F: Future<Output = Result<()>>,
+{
+    match prepared(options, main) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            if let Some(hint) = error.downcast_ref::<Fatal>().and_then(Fatal::hint_text) {
+                eprintln!("hint: {hint}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn prepared<F>(options: &Options, main: impl FnOnce(Stopping) -> F) -> Result<()>
+where
+    F: Future<Output = Result<()>>,
+{
+    logging::install(options.log_format)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let stopping = Stopping::new();
+    let result = runtime.block_on(async {
+        // The signals outlive main's every await: they are followed beside it, not inside.
+        let signals = stopping.clone().follow_signals();
+        tokio::select! {
+            result = main(stopping.clone()) => result,
+            failed = signals => Err(anyhow::anyhow!("cannot follow signals: {failed:?}")),
+        }
+    });
+    runtime.shutdown_timeout(THREADS_END);
+    result
+}
