@@ -2,6 +2,15 @@
 //!
 //! A store applies writes in order, in one transaction a batch, and never decides anything.
 
+pub mod memory;
+pub mod sqlite;
+pub mod writer;
+
+#[cfg(test)]
+mod conformance;
+mod record;
+mod spelling;
+
 use domain::{Batch, Commit, Epoch, Event, Fact, Frame, Loaded, Need, Page, PageRequest, StateWord, Task, TaskId};
 use std::{fmt, sync::Arc};
 
@@ -25,7 +34,7 @@ pub trait Reader: Send + Sync {
     fn task(&self, id: TaskId) -> Result<Option<Task>, Failure>;
     /// Ids of tasks named by a prefix or suffix of their hyphenated text, at most `limit`; `last` is the newest task.
     fn named(&self, text: &str, limit: usize) -> Result<Vec<TaskId>, Failure>;
-    /// A page of tasks, newest first.
+    /// A page of tasks, newest first, without payload, stdin and result.
     fn list(&self, request: &PageRequest) -> Result<Page<Task>, Failure>;
     /// Progress events of a task with numbers above `after`, in order.
     fn progress(&self, task: TaskId, after: u64) -> Result<Vec<Event>, Failure>;

@@ -1,0 +1,123 @@
+//! What was asked. Its input (payload or stdin, up to 1 MiB) lies apart, so that lists don't read it.
+
+use super::{Nothing, Unreadable, nanos};
+use domain::{HandlerRun, IdempotencyKey, RetryPolicy, Run, ShellRun, Spec, WorkerId};
+use prost::Message;
+use std::{collections::BTreeMap, time::Duration};
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct SpecRecord {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(string, tag = "2")]
+    description: String,
+    #[prost(uint64, optional, tag = "3")]
+    timeout_nanos: Option<u64>,
+    #[prost(uint32, tag = "4")]
+    max_retries: u32,
+    #[prost(message, optional, tag = "5")]
+    key: Option<KeyRecord>,
+    #[prost(string, optional, tag = "6")]
+    worker: Option<String>,
+    #[prost(btree_map = "string, string", tag = "7")]
+    labels: BTreeMap<String, String>,
+    #[prost(sint32, tag = "8")]
+    priority: i32,
+    #[prost(string, tag = "9")]
+    queue: String,
+    #[prost(oneof = "RunRecord", tags = "10, 11")]
+    run: Option<RunRecord>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct KeyRecord {
+    #[prost(bytes = "vec", tag = "1")]
+    key: Vec<u8>,
+    #[prost(bytes = "vec", tag = "2")]
+    body: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, prost::Oneof)]
+enum RunRecord {
+    #[prost(message, tag = "10")]
+    Shell(ShellRecord),
+    #[prost(message, tag = "11")]
+    Handler(Nothing),
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct ShellRecord {
+    #[prost(string, tag = "1")]
+    command: String,
+    #[prost(string, repeated, tag = "2")]
+    args: Vec<String>,
+    #[prost(string, optional, tag = "3")]
+    working_dir: Option<String>,
+    #[prost(btree_map = "string, string", tag = "4")]
+    env: BTreeMap<String, String>,
+}
+
+/// What the task reads: a handler's payload or a command's stdin.
+pub(crate) fn input(spec: &Spec) -> &[u8] {
+    match &spec.run {
+        Run::Shell(shell) => &shell.stdin,
+        Run::Handler(handler) => &handler.payload,
+    }
+}
+
+/// The spec without its input.
+pub(crate) fn encode_spec(spec: &Spec) -> Vec<u8> {
+    let Spec { name, description, run, timeout, retry, key, worker, labels, priority, queue } = spec;
+    let RetryPolicy { max_retries } = *retry;
+    SpecRecord {
+        name: name.clone(),
+        description: description.clone(),
+        timeout_nanos: timeout.map(nanos),
+        max_retries,
+        key: key.as_ref().map(|IdempotencyKey { key, body }| KeyRecord { key: key.to_vec(), body: body.to_vec() }),
+        worker: worker.as_ref().map(|w| w.as_str().to_owned()),
+        labels: labels.clone(),
+        priority: *priority,
+        queue: queue.clone(),
+        run: Some(match run {
+            Run::Shell(ShellRun { command, args, working_dir, env, stdin: _ }) => RunRecord::Shell(ShellRecord {
+                command: command.clone(),
+                args: args.clone(),
+                working_dir: working_dir.clone(),
+                env: env.clone(),
+            }),
+            Run::Handler(HandlerRun { payload: _ }) => RunRecord::Handler(Nothing {}),
+        }),
+    }
+    .encode_to_vec()
+}
+
+/// The spec with the input given.
+pub(crate) fn decode_spec(bytes: &[u8], input: Vec<u8>) -> Result<Spec, Unreadable> {
+    let SpecRecord { name, description, timeout_nanos, max_retries, key, worker, labels, priority, queue, run } =
+        SpecRecord::decode(bytes)?;
+    let run = match run.ok_or_else(|| Unreadable::missing("way to run"))? {
+        RunRecord::Shell(ShellRecord { command, args, working_dir, env }) => {
+            Run::Shell(ShellRun { command, args, working_dir, env, stdin: input })
+        }
+        RunRecord::Handler(Nothing {}) => Run::Handler(HandlerRun { payload: input }),
+    };
+    Ok(Spec {
+        name,
+        description,
+        run,
+        timeout: timeout_nanos.map(Duration::from_nanos),
+        retry: RetryPolicy { max_retries },
+        key: key.map(decode_key).transpose()?,
+        worker: worker.as_deref().map(WorkerId::new),
+        labels,
+        priority,
+        queue,
+    })
+}
+
+fn decode_key(record: KeyRecord) -> Result<IdempotencyKey, Unreadable> {
+    let KeyRecord { key, body } = record;
+    let sixteen = |bytes: Vec<u8>| bytes.try_into().map_err(|_| Unreadable::missing("key of 16 bytes"));
+    Ok(IdempotencyKey { key: sixteen(key)?, body: sixteen(body)? })
+}

@@ -1,0 +1,80 @@
+//! Opening: the lock on the data directory, and connections whose settings are read back rather than believed.
+
+use super::schema;
+use domain::{Error, Kind, Result};
+use rusqlite::{Connection, OpenFlags};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::{io, path::Path, path::PathBuf, time::Duration};
+
+/// The database's name in the data directory.
+const FILE: &str = "tasks.sqlite";
+/// Held for as long as the store is open, by the kernel: a killed scheduler leaves nothing behind.
+const LOCK: &str = "LOCK";
+/// SQLite before this could corrupt a WAL database.
+const SQLITE_LEAST: i32 = 3_051_003;
+/// Pages of WAL after which the writer copies them back: keeps the WAL at 4 MiB and commits short (MEASURED).
+const CHECKPOINT_PAGES: i64 = 1_000;
+/// Prepared statements kept on a connection: all that a writer uses, and the list queries most asked.
+const STATEMENTS: usize = 64;
+/// How long a reader waits for a checkpoint or recovery that blocks it.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// The path of the database.
+pub(super) fn file(dir: &Path) -> PathBuf {
+    dir.join(FILE)
+}
+
+/// Creates the data directory if need be, and takes it for this process.
+pub(super) fn lock(dir: &Path) -> Result<File> {
+    let unwritable = |error: io::Error| {
+        Error::new(Kind::Precondition, format!("data directory {} cannot be written: {error}", dir.display()))
+    };
+    fs::create_dir_all(dir).map_err(unwritable)?;
+    let path = dir.join(LOCK);
+    let lock = OpenOptions::new().create(true).truncate(false).write(true).open(path).map_err(unwritable)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(Error::new(
+            Kind::Precondition,
+            format!("data directory {} is in use by another scheduler", dir.display()),
+        )),
+        Err(TryLockError::Error(error)) => Err(unwritable(error)),
+    }
+}
+
+/// The writer's connection, on a file of this build's schema.
+pub(super) fn writer(dir: &Path) -> Result<Connection> {
+    let path = file(dir);
+    let fault = |error: rusqlite::Error| {
+        Error::new(Kind::Precondition, format!("store {} cannot be opened: {error}", path.display()))
+    };
+    if rusqlite::version_number() < SQLITE_LEAST {
+        return Err(Error::internal(format!("SQLite {} can corrupt its log; 3.51.3 is needed", rusqlite::version())));
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut conn = Connection::open_with_flags(&path, flags).map_err(fault)?;
+    conn.busy_timeout(BUSY).map_err(fault)?;
+    let mode: String = conn.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(fault)?;
+    conn.pragma_update(None, "synchronous", "FULL").map_err(fault)?;
+    conn.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES).map_err(fault)?;
+    let synchronous: i64 = conn.query_row("PRAGMA synchronous", [], |row| row.get(0)).map_err(fault)?;
+    if mode != "wal" || synchronous != 2 {
+        return Err(Error::internal(format!(
+            "store {} would not be durable: journal_mode {mode}, synchronous {synchronous}",
+            path.display()
+        )));
+    }
+    schema::migrate(&mut conn)?;
+    // What recovery found may so far be only in the kernel's cache: copying it back syncs it.
+    conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(fault)?;
+    conn.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(conn)
+}
+
+/// A connection that can only read.
+pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
+    let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    conn.busy_timeout(BUSY)?;
+    conn.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(conn)
+}
