@@ -1,1 +1,17 @@
-//! Tests against the real binaries: the harness that starts, kills and talks to them.
+//! The harness of the tests against the real binaries: it starts, kills, restarts and sweeps them.
+//!
+//! Must never simulate anything: what it starts are the programs that users start, talking over real sockets.
+
+mod binaries;
+mod cluster;
+mod patience;
+mod process;
+mod sweep;
+mod tasks;
+
+pub use binaries::binary;
+pub use cluster::Cluster;
+pub use patience::{PATIENCE, eventually, skip};
+pub use process::Process;
+pub use sweep::{alive_under, sweep};
+pub use tasks::{Gateway, argv, finished, handler, output_of, shell, story};

@@ -1,0 +1,161 @@
+//! A scheduler, a gateway and workers as real processes on free ports, in a directory of their own.
+
+use crate::{Gateway, Process, binary, sweep};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Command,
+};
+use tempfile::TempDir;
+
+/// The services of one test. What is not running is `None`; addresses stay across restarts.
+pub struct Cluster {
+    dir: TempDir,
+    /// The scheduler's address.
+    pub scheduler_address: SocketAddr,
+    /// The gateway's address.
+    pub gateway_address: SocketAddr,
+    /// The scheduler.
+    pub scheduler: Option<Process>,
+    /// The gateway.
+    pub gateway: Option<Process>,
+    /// The workers, named `w0`, `w1`, …
+    pub workers: Vec<Option<Process>>,
+    /// Further arguments for the scheduler, as given to every start.
+    pub scheduler_args: Vec<String>,
+    /// Further arguments for every worker.
+    pub worker_args: Vec<String>,
+}
+
+impl Cluster {
+    /// Nothing started yet, but addresses reserved.
+    pub fn empty() -> Self {
+        Self {
+            dir: TempDir::with_prefix("baton-e2e-").unwrap_or_else(|e| panic!("no temporary directory: {e}")),
+            scheduler_address: free_address(),
+            gateway_address: free_address(),
+            scheduler: None,
+            gateway: None,
+            workers: Vec::new(),
+            scheduler_args: Vec::new(),
+            worker_args: Vec::new(),
+        }
+    }
+
+    /// A scheduler, a gateway and so many workers of two slots each.
+    pub fn start(workers: usize) -> Self {
+        let mut cluster = Self::empty();
+        cluster.start_scheduler();
+        cluster.start_gateway();
+        for index in 0..workers {
+            cluster.start_worker(index);
+        }
+        cluster
+    }
+
+    /// The directory that holds everything of this cluster.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The scheduler's data.
+    pub fn data_dir(&self) -> PathBuf {
+        self.dir().join("data")
+    }
+
+    /// Starts the scheduler, on the same address and data as before.
+    pub fn start_scheduler(&mut self) {
+        let mut command = Command::new(binary("scheduler"));
+        command.args(["--listen", &self.scheduler_address.to_string(), "--data-dir"]).arg(self.data_dir());
+        command.args(&self.scheduler_args);
+        let mut process = Process::start("scheduler", self.dir.path(), self.clean(&mut command));
+        self.scheduler_address = process.listening();
+        self.scheduler = Some(process);
+    }
+
+    /// Starts the gateway, on the same address as before.
+    pub fn start_gateway(&mut self) {
+        let mut command = Command::new(binary("gateway"));
+        command.args(["--listen", &self.gateway_address.to_string()]);
+        command.args(["--scheduler", &format!("http://{}", self.scheduler_address)]);
+        let mut process = Process::start("gateway", self.dir.path(), self.clean(&mut command));
+        self.gateway_address = process.listening();
+        self.gateway = Some(process);
+    }
+
+    /// Starts worker `w<index>`, with the same data as before.
+    pub fn start_worker(&mut self, index: usize) {
+        let mut process = Process::start(&format!("w{index}"), self.dir.path(), &mut self.worker_command(index));
+        process.listening();
+        if self.workers.len() <= index {
+            self.workers.resize_with(index + 1, || None);
+        }
+        self.workers[index] = Some(process);
+    }
+
+    /// The command that starts worker `w<index>`.
+    pub fn worker_command(&self, index: usize) -> Command {
+        let mut command = Command::new(binary("worker"));
+        command.args(["--listen", "127.0.0.1:0", "--id", &format!("w{index}"), "--slots", "2", "--data-dir"]);
+        command.arg(self.dir().join(format!("w{index}")));
+        command.args(["--scheduler", &format!("http://{}", self.scheduler_address)]);
+        command.args(&self.worker_args);
+        self.clean(&mut command);
+        command
+    }
+
+    /// `kill -9` of the scheduler.
+    pub fn kill_scheduler(&mut self) {
+        self.scheduler.take().iter_mut().for_each(Process::kill9);
+    }
+
+    /// `kill -9` of the gateway.
+    pub fn kill_gateway(&mut self) {
+        self.gateway.take().iter_mut().for_each(Process::kill9);
+    }
+
+    /// `kill -9` of a worker; its keeper and tasks go on.
+    pub fn kill_worker(&mut self, index: usize) {
+        self.workers[index].take().iter_mut().for_each(Process::kill9);
+    }
+
+    /// A client of the gateway.
+    pub fn client(&self) -> Gateway {
+        crate::tasks::connect(self.gateway_address)
+    }
+
+    /// The CLI, pointed at this cluster.
+    pub fn baton(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(binary("baton"));
+        command.args(args).env("BATON_GATEWAY", format!("http://{}", self.gateway_address));
+        command.current_dir(self.dir());
+        command
+    }
+
+    /// Neither the user's settings nor the default data directory reach the services of a test.
+    fn clean<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        for (key, _) in std::env::vars_os() {
+            if key.to_string_lossy().starts_with("BATON_") {
+                command.env_remove(key);
+            }
+        }
+        command.current_dir(self.dir())
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.gateway = None;
+        self.workers.clear();
+        self.scheduler = None;
+        // Keepers and tasks outlive their workers.
+        sweep(self.dir.path());
+    }
+}
+
+/// An address that was free a moment ago. Port 0 itself won't do where a restart needs the same port again.
+fn free_address() -> SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .unwrap_or_else(|e| panic!("no free port: {e}"))
+}
