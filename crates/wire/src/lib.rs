@@ -9,6 +9,7 @@ mod page;
 mod spec;
 mod status;
 mod task;
+pub mod worker;
 
 pub use error::{code, error, http_status, kind_word, status};
 pub use event::{ProgressView, output_event, state_event};
