@@ -1,0 +1,211 @@
+//! The worker's side: finds a living keeper or starts one, then speaks to it.
+//!
+//! Must never wait for the keeper's answer: commands go out, events come in, and they are independent.
+
+use super::event::{KeeperEvent, Launch};
+use super::{codec, message as m, paths::DataDir, spawn};
+use domain::{AttemptId, Error, FrameNo, KillLevel, Kind, Result, WorkerId};
+use std::{ffi::OsString, io, path::Path, path::PathBuf, process::Child, time::Duration};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{UnixStream, unix::OwnedReadHalf, unix::OwnedWriteHalf};
+use tokio::sync::mpsc;
+
+/// Commands on their way. When full, senders wait: the keeper always reads, so that it is never for long.
+const COMMANDS: usize = 256;
+/// Events on their way. When full, the socket is not read and the keeper keeps the rest.
+const EVENTS: usize = 256;
+/// Bytes that commands gather before they are written, if more are waiting.
+const WRITE_BYTES: usize = 256 * 1024;
+/// Room for reading: a frame and what surrounds it.
+const READ_BYTES: usize = 512 * 1024;
+/// How often finding or starting a keeper is tried: an old one may be about to end.
+const TRIES: u32 = 50;
+/// Between two tries.
+const BETWEEN_TRIES: Duration = Duration::from_millis(100);
+
+/// How a keeper is started and what it is told.
+#[derive(Clone, Debug)]
+pub struct KeeperOptions {
+    /// Arguments that make this program a keeper: `["keeper"]` for `worker`, `["worker", "keeper"]` for `baton`. The
+    /// keeper's own follow; [`super::run`] takes those.
+    pub prefix: Vec<OsString>,
+    /// The program; `None`: this one, by /proc/self/exe.
+    pub program: Option<PathBuf>,
+    /// Tasks find it as `BATON_WORKER_ID`.
+    pub worker: WorkerId,
+    /// Use no better way of killing than this, for a newly started keeper; `None`: the best there is.
+    pub kill_level: Option<KillLevel>,
+}
+
+impl KeeperOptions {
+    /// For a program that becomes a keeper by these arguments.
+    pub fn new(worker: WorkerId, prefix: &[&str]) -> Self {
+        Self { prefix: prefix.iter().map(OsString::from).collect(), program: None, worker, kill_level: None }
+    }
+}
+
+/// A handle on a keeper. Clones speak to the same one. Dropping all of them disconnects; the keeper lives on.
+#[derive(Clone, Debug)]
+pub struct Keeper {
+    commands: mpsc::Sender<m::Command>,
+}
+
+impl Keeper {
+    /// Connects to the keeper of this data directory, which must exist, or starts one (it first ends whatever a dead
+    /// predecessor left running). The receiver's first event is [`KeeperEvent::Held`], its last
+    /// [`KeeperEvent::Gone`]. An earlier connection to the same keeper is cut.
+    ///
+    /// # Errors
+    /// [`Kind::Unavailable`]: the keeper can't be started, with its reason. [`Kind::Precondition`]: the living one
+    /// speaks another protocol.
+    pub async fn open(data_dir: &Path, options: KeeperOptions) -> Result<(Self, mpsc::Receiver<KeeperEvent>)> {
+        let dir = DataDir::open(data_dir)
+            .map_err(|e| Error::unavailable(format!("data directory {}: {e}", data_dir.display())))?;
+        let mut last = Error::unavailable("the keeper does not answer");
+        for _ in 0..TRIES {
+            match Self::connect(&dir, &options).await {
+                Ok(opened) => return Ok(opened),
+                Err(error) if error.kind() == Kind::Unavailable => last = error,
+                Err(error) => return Err(error),
+            }
+            tokio::time::sleep(BETWEEN_TRIES).await;
+        }
+        Err(last)
+    }
+
+    async fn connect(dir: &DataDir, options: &KeeperOptions) -> Result<(Self, mpsc::Receiver<KeeperEvent>)> {
+        let (stream, child) = match UnixStream::connect(dir.socket()).await {
+            Ok(stream) => (stream, None),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
+                let child = spawn::keeper(dir, options).await?;
+                let stream = UnixStream::connect(dir.socket()).await.map_err(unreachable_keeper)?;
+                (stream, Some(child))
+            }
+            Err(error) => return Err(unreachable_keeper(error)),
+        };
+        let (read, mut write) = stream.into_split();
+        let mut hello = Vec::new();
+        let greeting = m::Hello { protocol: m::PROTOCOL, environment: spawn::environment(&options.worker) };
+        codec::put(&m::ToKeeper { command: Some(m::Command::Hello(greeting)) }, &mut hello);
+        write.write_all(&hello).await.map_err(unreachable_keeper)?;
+        let mut incoming = Incoming { read, buffer: Vec::new(), taken: 0 };
+        let held = incoming.next().await?;
+        let (events, receiver) = mpsc::channel(EVENTS);
+        let (commands, outgoing) = mpsc::channel(COMMANDS);
+        // The channel is empty, so there is room.
+        let _ = events.try_send(held);
+        tokio::spawn(send(outgoing, write));
+        tokio::spawn(receive(incoming, events, child));
+        Ok((Self { commands }, receiver))
+    }
+
+    /// Starts an attempt. Its fate comes as events, [`domain::Exit::NotStarted`] among them.
+    ///
+    /// # Errors
+    /// As of all commands: [`Kind::Unavailable`] if the keeper is gone.
+    pub async fn start(&self, launch: Launch) -> Result<()> {
+        self.send(m::Command::Start(codec::launch_to(launch))).await
+    }
+
+    /// Ends an attempt: SIGTERM to its whole tree, SIGKILL `grace` later. It then exits as [`domain::Exit::Killed`].
+    /// No event if the keeper doesn't hold it or it has exited already.
+    pub async fn kill(&self, attempt: AttemptId, grace: Duration) -> Result<()> {
+        let attempt = codec::attempt_to(attempt);
+        self.send(m::Command::Kill(m::Kill { attempt, grace_us: codec::micros(grace) })).await
+    }
+
+    /// Frames of an attempt up to this number are durable: the keeper drops them.
+    pub async fn release(&self, attempt: AttemptId, number: FrameNo) -> Result<()> {
+        self.send(m::Command::Release(m::Release { attempt: codec::attempt_to(attempt), number })).await
+    }
+
+    /// The exit of an attempt is durable, with all its output: the keeper drops it and its directory.
+    /// Ignored while it still runs.
+    pub async fn forget(&self, attempt: AttemptId) -> Result<()> {
+        self.send(m::Command::Forget(codec::attempt_to(attempt).unwrap_or_default())).await
+    }
+
+    /// Whether the worker has lost its scheduler: then the keeper spools beyond its window instead of blocking tasks.
+    /// A new connection begins with `false`.
+    pub async fn detached(&self, detached: bool) -> Result<()> {
+        self.send(m::Command::Detached(m::Detached { detached })).await
+    }
+
+    /// The keeper is to end. With `kill`: after ending all its tasks and sending their exits. Otherwise as soon as
+    /// it holds nothing.
+    pub async fn shutdown(&self, kill: bool, grace: Duration) -> Result<()> {
+        self.send(m::Command::Shutdown(m::Shutdown { kill, grace_us: codec::micros(grace) })).await
+    }
+
+    async fn send(&self, command: m::Command) -> Result<()> {
+        self.commands.send(command).await.map_err(|_| Error::unavailable("the keeper is gone"))
+    }
+}
+
+fn unreachable_keeper(error: io::Error) -> Error {
+    Error::unavailable(format!("the keeper cannot be reached: {error}"))
+}
+
+/// Writes commands, as many at once as are waiting. Ends with the connection, or when every handle is dropped.
+async fn send(mut commands: mpsc::Receiver<m::Command>, mut write: OwnedWriteHalf) {
+    let mut bytes = Vec::new();
+    while let Some(command) = commands.recv().await {
+        codec::put(&m::ToKeeper { command: Some(command) }, &mut bytes);
+        while bytes.len() < WRITE_BYTES
+            && let Ok(command) = commands.try_recv()
+        {
+            codec::put(&m::ToKeeper { command: Some(command) }, &mut bytes);
+        }
+        // The reader says why it broke.
+        if write.write_all(&bytes).await.is_err() {
+            return;
+        }
+        bytes.clear();
+    }
+}
+
+/// Hands events on until the connection ends or nobody listens any more.
+async fn receive(mut incoming: Incoming, events: mpsc::Sender<KeeperEvent>, child: Option<Child>) {
+    let why = loop {
+        match incoming.next().await {
+            Ok(event) => {
+                if events.send(event).await.is_err() {
+                    return;
+                }
+            }
+            Err(error) => break error,
+        }
+    };
+    let _ = events.send(KeeperEvent::Gone(why.text().to_owned())).await;
+    if let Some(mut child) = child {
+        // Only so that no zombie stays; if it lives and has merely hung up, nobody waits for it.
+        let _ = child.try_wait();
+    }
+}
+
+/// Bytes from the keeper and where the next message begins in them.
+struct Incoming {
+    read: OwnedReadHalf,
+    buffer: Vec<u8>,
+    taken: usize,
+}
+
+impl Incoming {
+    async fn next(&mut self) -> Result<KeeperEvent> {
+        loop {
+            if let Some((message, length)) = codec::take(self.buffer.get(self.taken..).unwrap_or_default())? {
+                self.taken += length;
+                match codec::event_from(message)? {
+                    Some(event) => return Ok(event),
+                    None => continue,
+                }
+            }
+            self.buffer.drain(..self.taken);
+            self.taken = 0;
+            self.buffer.reserve(READ_BYTES);
+            if self.read.read_buf(&mut self.buffer).await.map_err(unreachable_keeper)? == 0 {
+                return Err(Error::unavailable("the keeper has hung up"));
+            }
+        }
+    }
+}

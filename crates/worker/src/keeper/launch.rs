@@ -1,0 +1,67 @@
+//! From a launch to a command: its environment, its directory, its marks.
+
+use super::event::{Launch, LaunchCommand};
+use super::message::Variable;
+use domain::AttemptId;
+use exec::start::{PROGRESS_FD, Program};
+use exec::tree::Cookie;
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+/// What every process of an attempt finds in its environment, unless it scrubs it.
+pub(super) fn cookie(task: &str, no: &str) -> Cookie {
+    Cookie(vec![format!("BATON_TASK_ID={task}").into(), format!("BATON_ATTEMPT={no}").into()])
+}
+
+/// [`cookie`], of an attempt.
+pub(super) fn cookie_of(attempt: AttemptId) -> Cookie {
+    cookie(&attempt.task.to_string(), &attempt.no.to_string())
+}
+
+/// The task's whole environment: the worker's part, the spec's, and ours, which nobody can override.
+pub(super) fn environment(base: &[Variable], launch: &Launch) -> BTreeMap<Vec<u8>, Vec<u8>> {
+    let base = base.iter().map(|Variable { name, value }| (name.clone(), value.clone()));
+    let own = match &launch.command {
+        LaunchCommand::Shell(shell) => Some(&shell.env),
+        LaunchCommand::Handler { .. } => None,
+    };
+    let own = own.into_iter().flatten().map(|(name, value)| (name.clone().into_bytes(), value.clone().into_bytes()));
+    let mut all: BTreeMap<_, _> = base.clone().chain(own).collect();
+    all.extend(base.filter(|(name, _)| name.starts_with(b"BATON_")));
+    let AttemptId { task, no } = launch.attempt;
+    let marks = [
+        ("BATON_TASK_ID", task.to_string()),
+        ("BATON_ATTEMPT", no.to_string()),
+        ("BATON_PROGRESS_FD", PROGRESS_FD.to_string()),
+    ];
+    all.extend(marks.map(|(name, value)| (name.into(), value.into())));
+    all
+}
+
+/// What to run, and what it reads.
+pub(super) fn program(launch: &Launch) -> (Program<'_>, &[u8]) {
+    match &launch.command {
+        LaunchCommand::Shell(shell) if shell.args.is_empty() => (Program::Line(&shell.command), &shell.stdin),
+        LaunchCommand::Shell(shell) => (Program::Direct(&shell.command, &shell.args), &shell.stdin),
+        LaunchCommand::Handler { command, payload } => (Program::Line(command), payload),
+    }
+}
+
+/// The attempt's own directory, made if it isn't there. It also tells a later sweep that the attempt was held.
+pub(super) fn make_directory(tasks: &Path, attempt: AttemptId) -> io::Result<PathBuf> {
+    let dir = directory(tasks, attempt);
+    match fs::create_dir(&dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => fs::create_dir_all(&dir)?,
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    Ok(dir)
+}
+
+/// Where it is.
+pub(super) fn directory(tasks: &Path, attempt: AttemptId) -> PathBuf {
+    tasks.join(attempt.task.to_string()).join(attempt.no.to_string())
+}

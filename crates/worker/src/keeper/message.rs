@@ -1,0 +1,262 @@
+//! The messages on the keeper's socket. A keeper outlives its worker's upgrade, so that numbers are never reused and
+//! unknown fields are skipped, as protobuf does; each message is preceded by its length (four bytes, little endian).
+
+use prost::{Message, Oneof};
+use std::collections::BTreeMap;
+
+/// Which messages this build speaks. A keeper of another number is not spoken to.
+pub(super) const PROTOCOL: u32 = 1;
+/// The largest message: a frame, or a start with stdin, arguments and environment, with room to spare; beyond it the
+/// connection is broken.
+pub(super) const MESSAGE_BYTES: usize = 16 * 1024 * 1024;
+
+/// Worker to keeper.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ToKeeper {
+    #[prost(oneof = "Command", tags = "1, 2, 3, 4, 5, 6, 7")]
+    pub command: Option<Command>,
+}
+
+#[derive(Clone, PartialEq, Oneof)]
+pub(super) enum Command {
+    #[prost(message, tag = "1")]
+    Hello(Hello),
+    #[prost(message, tag = "2")]
+    Start(Start),
+    #[prost(message, tag = "3")]
+    Kill(Kill),
+    #[prost(message, tag = "4")]
+    Release(Release),
+    #[prost(message, tag = "5")]
+    Forget(Attempt),
+    #[prost(message, tag = "6")]
+    Detached(Detached),
+    #[prost(message, tag = "7")]
+    Shutdown(Shutdown),
+}
+
+/// The first message: what tasks started from now on find in their environment.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Hello {
+    #[prost(uint32, tag = "1")]
+    pub protocol: u32,
+    #[prost(message, repeated, tag = "2")]
+    pub environment: Vec<Variable>,
+}
+
+/// An environment variable; bytes, because Linux says so.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Variable {
+    #[prost(bytes = "vec", tag = "1")]
+    pub name: Vec<u8>,
+    #[prost(bytes = "vec", tag = "2")]
+    pub value: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(super) struct Attempt {
+    #[prost(bytes = "vec", tag = "1")]
+    pub task: Vec<u8>,
+    #[prost(uint32, tag = "2")]
+    pub no: u32,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Start {
+    #[prost(message, optional, tag = "1")]
+    pub attempt: Option<Attempt>,
+    #[prost(oneof = "Run", tags = "2, 3")]
+    pub run: Option<Run>,
+    #[prost(uint64, optional, tag = "4")]
+    pub timeout_us: Option<u64>,
+    #[prost(uint64, tag = "5")]
+    pub grace_us: u64,
+}
+
+#[derive(Clone, PartialEq, Oneof)]
+pub(super) enum Run {
+    #[prost(message, tag = "2")]
+    Shell(Shell),
+    #[prost(message, tag = "3")]
+    Handler(Handler),
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Shell {
+    #[prost(string, tag = "1")]
+    pub command: String,
+    #[prost(string, repeated, tag = "2")]
+    pub args: Vec<String>,
+    #[prost(string, optional, tag = "3")]
+    pub working_dir: Option<String>,
+    #[prost(btree_map = "string, string", tag = "4")]
+    pub env: BTreeMap<String, String>,
+    #[prost(bytes = "vec", tag = "5")]
+    pub stdin: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Handler {
+    #[prost(string, tag = "1")]
+    pub command: String,
+    #[prost(bytes = "vec", tag = "2")]
+    pub payload: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(super) struct Kill {
+    #[prost(message, optional, tag = "1")]
+    pub attempt: Option<Attempt>,
+    #[prost(uint64, tag = "2")]
+    pub grace_us: u64,
+}
+
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(super) struct Release {
+    #[prost(message, optional, tag = "1")]
+    pub attempt: Option<Attempt>,
+    #[prost(uint64, tag = "2")]
+    pub number: u64,
+}
+
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(super) struct Detached {
+    #[prost(bool, tag = "1")]
+    pub detached: bool,
+}
+
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(super) struct Shutdown {
+    #[prost(bool, tag = "1")]
+    pub kill: bool,
+    #[prost(uint64, tag = "2")]
+    pub grace_us: u64,
+}
+
+/// Keeper to worker.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ToWorker {
+    #[prost(oneof = "News", tags = "1, 2, 3, 4, 5")]
+    pub news: Option<News>,
+}
+
+#[derive(Clone, PartialEq, Oneof)]
+pub(super) enum News {
+    #[prost(message, tag = "1")]
+    Held(Held),
+    #[prost(message, tag = "2")]
+    Started(Started),
+    #[prost(message, tag = "3")]
+    Frame(Frame),
+    #[prost(message, tag = "4")]
+    Progressed(Progressed),
+    #[prost(message, tag = "5")]
+    Exited(Exited),
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Held {
+    #[prost(uint32, tag = "1")]
+    pub protocol: u32,
+    #[prost(string, tag = "2")]
+    pub level: String,
+    #[prost(uint32, tag = "3")]
+    pub pid: u32,
+    #[prost(message, repeated, tag = "4")]
+    pub attempts: Vec<Kept>,
+}
+
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(super) struct Kept {
+    #[prost(message, optional, tag = "1")]
+    pub attempt: Option<Attempt>,
+    #[prost(bool, tag = "2")]
+    pub exited: bool,
+    #[prost(message, optional, tag = "3")]
+    pub totals: Option<Totals>,
+    #[prost(uint64, tag = "4")]
+    pub released: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Message)]
+pub(super) struct Totals {
+    #[prost(uint64, tag = "1")]
+    pub frames: u64,
+    #[prost(uint64, tag = "2")]
+    pub stdout: u64,
+    #[prost(uint64, tag = "3")]
+    pub stderr: u64,
+}
+
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(super) struct Started {
+    #[prost(message, optional, tag = "1")]
+    pub attempt: Option<Attempt>,
+    #[prost(int64, tag = "2")]
+    pub at: i64,
+}
+
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(super) struct Frame {
+    #[prost(message, optional, tag = "1")]
+    pub attempt: Option<Attempt>,
+    #[prost(uint64, tag = "2")]
+    pub number: u64,
+    /// Otherwise it is stdout.
+    #[prost(bool, tag = "3")]
+    pub stderr: bool,
+    #[prost(uint64, tag = "4")]
+    pub offset: u64,
+    #[prost(int64, tag = "5")]
+    pub at: i64,
+    #[prost(bytes = "vec", tag = "6")]
+    pub data: Vec<u8>,
+    #[prost(uint64, tag = "7")]
+    pub dropped: u64,
+}
+
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(super) struct Progressed {
+    #[prost(message, optional, tag = "1")]
+    pub attempt: Option<Attempt>,
+    #[prost(uint32, tag = "2")]
+    pub percent: u32,
+    #[prost(string, tag = "3")]
+    pub message: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Exited {
+    #[prost(message, optional, tag = "1")]
+    pub attempt: Option<Attempt>,
+    #[prost(oneof = "Exit", tags = "2, 3, 4, 5, 6, 7")]
+    pub exit: Option<Exit>,
+    #[prost(message, optional, tag = "8")]
+    pub totals: Option<Totals>,
+    #[prost(bytes = "vec", tag = "9")]
+    pub result: Vec<u8>,
+    #[prost(uint64, tag = "10")]
+    pub run_us: u64,
+    #[prost(bool, tag = "11")]
+    pub tree_gone: bool,
+    #[prost(int64, tag = "12")]
+    pub at: i64,
+}
+
+#[derive(Clone, PartialEq, Eq, Oneof)]
+pub(super) enum Exit {
+    #[prost(int32, tag = "2")]
+    Code(i32),
+    #[prost(int32, tag = "3")]
+    Signal(i32),
+    /// After so many microseconds.
+    #[prost(uint64, tag = "4")]
+    TimedOut(u64),
+    #[prost(string, tag = "5")]
+    NotStarted(String),
+    /// Always true.
+    #[prost(bool, tag = "6")]
+    Killed(bool),
+    #[prost(string, tag = "7")]
+    HandlerError(String),
+}

@@ -1,0 +1,18 @@
+//! The keeper: the small second process of a worker, which starts the tasks, holds their pipes and spools what is not
+//! yet durable at the scheduler. A worker that crashes or is upgraded finds its tasks again in it (PROTOCOL P7).
+//!
+//! It must never know the scheduler, use an async runtime, or end because one attempt fails. The worker speaks to it
+//! over `<data>/keeper.sock` by [`Keeper`].
+
+mod client;
+mod codec;
+mod event;
+mod launch;
+mod message;
+mod paths;
+mod spawn;
+mod sweep;
+
+pub use client::{Keeper, KeeperOptions};
+pub use event::{Exited, HeldByKeeper, KeeperEvent, KeptAttempt, Launch, LaunchCommand};
+pub use sweep::sweep;

@@ -1,0 +1,65 @@
+//! Starting a keeper: this program again, in a session of its own.
+
+use super::{client::KeeperOptions, message::Variable, paths::DataDir};
+use domain::{Error, KillLevel, Result, WorkerId};
+use std::{
+    fs::File,
+    io::{self, Read},
+    os::unix::{ffi::OsStrExt, ffi::OsStringExt, process::CommandExt},
+    process::{Child, Command, Stdio},
+};
+
+/// What a keeper writes to stdout once it listens; anything else is why it doesn't.
+pub(super) const READY: &[u8] = b"ready\n";
+/// Variables that tasks take over from the worker, besides `LC_*` (PROTOCOL P7). Nothing else: a worker's environment
+/// may hold secrets.
+const KEPT: [&str; 8] = ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR"];
+
+/// The environment of every task of this worker.
+pub(super) fn environment(worker: &WorkerId) -> Vec<Variable> {
+    let kept = std::env::vars_os()
+        .filter(|(name, _)| name.as_bytes().starts_with(b"LC_") || KEPT.iter().any(|k| name == k))
+        .map(|(name, value)| Variable { name: name.into_vec(), value: value.into_vec() });
+    let id = Variable { name: b"BATON_WORKER_ID".to_vec(), value: worker.as_str().into() };
+    kept.chain([id]).collect()
+}
+
+/// Starts a keeper and waits until it listens.
+pub(super) async fn keeper(dir: &DataDir, options: &KeeperOptions) -> Result<Child> {
+    let mut child = command(dir, options)
+        .and_then(|mut c| c.spawn())
+        .map_err(|e| Error::unavailable(format!("the keeper cannot be started: {e}")))?;
+    let Some(mut stdout) = child.stdout.take() else { return Err(Error::internal("a keeper without stdout")) };
+    let said = tokio::task::spawn_blocking(move || {
+        let mut said = Vec::new();
+        // Either it says it is ready and closes its stdout, or it ends.
+        stdout.read_to_end(&mut said).map(|_| said)
+    });
+    match said.await {
+        Ok(Ok(said)) if said == READY => Ok(child),
+        Ok(Ok(said)) => {
+            let _ = child.wait();
+            Err(Error::unavailable(format!("the keeper did not start: {}", String::from_utf8_lossy(&said).trim())))
+        }
+        Ok(Err(error)) => Err(Error::unavailable(format!("the keeper did not start: {error}"))),
+        Err(error) => Err(Error::internal(format!("waiting for the keeper: {error}"))),
+    }
+}
+
+fn command(dir: &DataDir, options: &KeeperOptions) -> io::Result<Command> {
+    let KeeperOptions { prefix, program, worker: _, kill_level } = options;
+    let log = File::options().append(true).create(true).open(dir.log())?;
+    let mut command = Command::new(program.as_deref().unwrap_or("/proc/self/exe".as_ref()));
+    command.args(prefix).arg(dir.path()).args(kill_level.map(KillLevel::as_str));
+    command.arg0("baton-keeper").env_clear().current_dir("/");
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+    // SAFETY: setsid is async-signal-safe and touches no memory.
+    unsafe {
+        command.pre_exec(|| {
+            // Fails only for the leader of a process group, which a fresh child never is.
+            libc::setsid();
+            Ok(())
+        });
+    }
+    Ok(command)
+}
