@@ -1,7 +1,7 @@
 //! One attempt as this worker holds it, and the memory of those it held.
 
 use crate::frames::Spool;
-use domain::{AttemptId, HeldAttempt, HeldPhase, Monotonic, Progress, Start, Totals};
+use domain::{AttemptId, HeldAttempt, HeldPhase, Progress, Start, Totals};
 use std::collections::{BTreeSet, VecDeque};
 
 /// How many attempts that are gone are remembered, so that a start that arrives twice starts nothing. An attempt is
@@ -25,6 +25,8 @@ pub(crate) struct Held {
     pub phase: Phase,
     /// Somebody was told to start it, and must be told when it is over.
     pub executed: bool,
+    /// That it started has been reported.
+    pub started_said: bool,
     /// The scheduler knows that it started.
     pub started_stored: bool,
     /// The scheduler knows how it ended.
@@ -34,22 +36,20 @@ pub(crate) struct Held {
     pub progress_waiting: Option<Progress>,
     pub totals: Totals,
     pub spool: Spool,
-    /// When it was handed over.
-    pub since: Monotonic,
 }
 
 impl Held {
-    pub fn new(phase: Phase, now: Monotonic) -> Self {
+    pub fn new(phase: Phase) -> Self {
         Self {
             phase,
             executed: false,
+            started_said: false,
             started_stored: false,
             end_stored: false,
             progress_under_way: false,
             progress_waiting: None,
             totals: Totals::default(),
             spool: Spool::default(),
-            since: now,
         }
     }
 

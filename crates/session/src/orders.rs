@@ -57,9 +57,9 @@ impl crate::Session {
             (Order::Welcome(welcome), false) => self.welcome(now, welcome, batch),
             (Order::Welcome(_), true) => self.disconnect("welcomed twice".into()),
             (_, false) => self.disconnect("orders before the welcome".into()),
-            (Order::Start(start), true) => self.receive(now, start),
-            (Order::Kill(attempt), true) => self.kill(now, attempt),
-            (Order::Recall(attempt), true) => self.recall(now, attempt),
+            (Order::Start(start), true) => self.receive(start),
+            (Order::Kill(attempt), true) => self.kill(attempt),
+            (Order::Recall(attempt), true) => self.recall(attempt),
             (Order::Forget(number), true) => self.forget(number),
             (Order::Drain, true) => self.closed_to_new = true,
         }
@@ -79,7 +79,7 @@ impl crate::Session {
         });
     }
 
-    fn receive(&mut self, now: Monotonic, start: Start) {
+    fn receive(&mut self, start: Start) {
         if let Link::Open(open) = &mut self.link {
             open.received += 1;
         }
@@ -89,20 +89,20 @@ impl crate::Session {
             return;
         }
         if self.gone.contains(attempt) {
-            return self.end(now, attempt, ReportKind::Refused("it was here before and is over".into()));
+            return self.end(attempt, ReportKind::Refused("it was here before and is over".into()));
         }
         if self.leaving {
-            return self.end(now, attempt, ReportKind::Recalled);
+            return self.end(attempt, ReportKind::Recalled);
         }
-        self.held.insert(attempt, Held::new(Phase::Queued(start), now));
+        self.held.insert(attempt, Held::new(Phase::Queued(start)));
         self.queue.push_back(attempt);
     }
 
-    fn kill(&mut self, now: Monotonic, attempt: AttemptId) {
+    fn kill(&mut self, attempt: AttemptId) {
         match self.held.get(&attempt) {
-            None => self.end(now, attempt, killed_unstarted()),
+            None => self.end(attempt, killed_unstarted()),
             Some(held) => match &held.phase {
-                Phase::Queued(_) => self.end(now, attempt, killed_unstarted()),
+                Phase::Queued(_) => self.end(attempt, killed_unstarted()),
                 Phase::Running => self.effects.push(Effect::Kill(attempt)),
                 // Its end is stored, so what output is left is not wanted.
                 Phase::Ended if held.end_stored => self.let_go(attempt),
@@ -111,29 +111,35 @@ impl crate::Session {
         }
     }
 
-    fn recall(&mut self, now: Monotonic, attempt: AttemptId) {
+    fn recall(&mut self, attempt: AttemptId) {
         let unstarted = match self.held.get(&attempt) {
             None => !self.gone.contains(attempt),
             Some(held) => matches!(held.phase, Phase::Queued(_)),
         };
         if unstarted {
-            self.end(now, attempt, ReportKind::Recalled);
+            self.end(attempt, ReportKind::Recalled);
         }
     }
 
-    /// Starts what is queued while slots are free.
-    pub(crate) fn fill_slots(&mut self, now: Monotonic) {
-        while self.free_slots() > 0 {
-            let Some(attempt) = self.queue.pop_front() else { return };
-            let Some(held) = self.held.get_mut(&attempt) else { continue };
-            match std::mem::replace(&mut held.phase, Phase::Running) {
-                Phase::Queued(start) => {
-                    held.executed = true;
-                    held.since = now;
-                    self.running += 1;
-                    self.effects.push(Effect::Start(start));
-                }
-                other @ (Phase::Running | Phase::Ended) => held.phase = other,
+    /// Takes the next start out of the queue, if a slot is free. What isn't taken so comes out of
+    /// [`crate::Session::drain`]; who runs things that are over at once takes them one after the other and reports them
+    /// together.
+    pub fn next_start(&mut self) -> Option<Start> {
+        if self.free_slots() == 0 {
+            return None;
+        }
+        let attempt = self.queue.pop_front()?;
+        let held = self.held.get_mut(&attempt)?;
+        match std::mem::replace(&mut held.phase, Phase::Running) {
+            Phase::Queued(start) => {
+                held.executed = true;
+                self.running += 1;
+                Some(start)
+            }
+            // Only what is queued is in the queue.
+            other @ (Phase::Running | Phase::Ended) => {
+                held.phase = other;
+                None
             }
         }
     }

@@ -62,9 +62,10 @@ fn size(kind: &ReportKind) -> usize {
 }
 
 impl crate::Session {
-    /// The attempt runs.
+    /// The attempt runs. An adopting process may be told twice.
     pub(crate) fn started(&mut self, attempt: AttemptId) {
-        if self.held.get(&attempt).is_some_and(|h| matches!(h.phase, Phase::Running)) {
+        let Some(held) = self.held.get_mut(&attempt).filter(|h| matches!(h.phase, Phase::Running)) else { return };
+        if !std::mem::replace(&mut held.started_said, true) {
             self.reports.push(attempt, ReportKind::Started);
         }
     }
@@ -81,7 +82,7 @@ impl crate::Session {
     }
 
     /// The attempt ended by itself or by a kill.
-    pub(crate) fn exited(&mut self, now: Monotonic, attempt: AttemptId, end: End) {
+    pub(crate) fn exited(&mut self, attempt: AttemptId, end: End) {
         let Some(held) = self.held.get_mut(&attempt).filter(|h| matches!(h.phase, Phase::Running)) else { return };
         if let Some(last) = held.progress_waiting.take() {
             self.reports.push(attempt, ReportKind::Progressed(last));
@@ -92,12 +93,12 @@ impl crate::Session {
             self.pace.ran(Duration::from_micros(end.run_us).max(Duration::from_micros(1)));
         }
         let End { exit, totals, result, run_us, tree_gone } = end;
-        self.end(now, attempt, ReportKind::Exited { exit, totals, tail, result, run_us, tree_gone });
+        self.end(attempt, ReportKind::Exited { exit, totals, tail, result, run_us, tree_gone });
     }
 
     /// Makes the attempt's last report. Frees its slot if it had one.
-    pub(crate) fn end(&mut self, now: Monotonic, attempt: AttemptId, last: ReportKind) {
-        let held = self.held.entry(attempt).or_insert_with(|| crate::attempt::Held::new(Phase::Ended, now));
+    pub(crate) fn end(&mut self, attempt: AttemptId, last: ReportKind) {
+        let held = self.held.entry(attempt).or_insert_with(|| crate::attempt::Held::new(Phase::Ended));
         match std::mem::replace(&mut held.phase, Phase::Ended) {
             Phase::Running => self.running -= 1,
             Phase::Queued(_) => self.queue.retain(|a| *a != attempt),

@@ -106,25 +106,27 @@ impl Session {
             Input::OutputDisconnected => self.output_connected(now, false),
             Input::Orders(batch) => self.orders(now, batch),
             Input::FramesAcked { attempt, number } => self.frames_acked(attempt, number),
-            Input::Kept(kept) => kept.into_iter().for_each(|k| self.adopt(now, k)),
+            Input::Kept(kept) => kept.into_iter().for_each(|k| self.adopt(k)),
             Input::Started { attempt } => self.started(attempt),
             Input::Progressed { attempt, progress } => self.progressed(attempt, progress),
             Input::Frame(frame) => self.frame(now, frame),
             Input::Exited { attempt, exit, totals, result, run_us, tree_gone } => {
-                self.exited(now, attempt, End { exit, totals, result, run_us, tree_gone });
+                self.exited(attempt, End { exit, totals, result, run_us, tree_gone });
             }
-            Input::Refused { attempt, reason } => self.fail(now, attempt, ReportKind::Refused(reason)),
-            Input::KeeperLost { attempt } => self.fail(now, attempt, ReportKind::Lost),
+            Input::Refused { attempt, reason } => self.fail(attempt, ReportKind::Refused(reason)),
+            Input::KeeperLost { attempt } => self.fail(attempt, ReportKind::Lost),
             Input::Borrowed(slots) => self.borrowed = slots,
-            Input::Drain => self.leave(now),
-            Input::Interrupt => self.interrupt(now),
+            Input::Drain => self.leave(),
+            Input::Interrupt => self.interrupt(),
             Input::Tick => self.tick(now),
         }
     }
 
     /// What is to be done, in order; empty if nothing is.
     pub fn drain(&mut self, now: Monotonic) -> Vec<Effect> {
-        self.fill_slots(now);
+        while let Some(start) = self.next_start() {
+            self.effects.push(Effect::Start(start));
+        }
         self.send_reports(now);
         self.send_frames(now);
         std::mem::take(&mut self.effects)
@@ -195,12 +197,12 @@ impl Session {
     }
 
     /// The keeper holds this from an earlier process. Whether its start was acknowledged is not known: say it again.
-    fn adopt(&mut self, now: Monotonic, kept: HeldAttempt) {
+    fn adopt(&mut self, kept: HeldAttempt) {
         let HeldAttempt { attempt, phase, totals: _ } = kept;
         if self.held.contains_key(&attempt) {
             return;
         }
-        let mut held = Held::new(Phase::Running, now);
+        let mut held = Held::new(Phase::Running);
         held.executed = true;
         self.held.insert(attempt, held);
         self.running += 1;
@@ -211,21 +213,21 @@ impl Session {
     }
 
     /// An attempt that runs ends without an exit.
-    fn fail(&mut self, now: Monotonic, attempt: AttemptId, kind: ReportKind) {
+    fn fail(&mut self, attempt: AttemptId, kind: ReportKind) {
         if self.held.get(&attempt).is_some_and(|h| matches!(h.phase, Phase::Running)) {
-            self.end(now, attempt, kind);
+            self.end(attempt, kind);
         }
     }
 
-    fn leave(&mut self, now: Monotonic) {
+    fn leave(&mut self) {
         self.leaving = true;
         for attempt in std::mem::take(&mut self.queue) {
-            self.end(now, attempt, ReportKind::Recalled);
+            self.end(attempt, ReportKind::Recalled);
         }
     }
 
-    fn interrupt(&mut self, now: Monotonic) {
-        self.leave(now);
+    fn interrupt(&mut self) {
+        self.leave();
         let running = self.held.iter().filter(|(_, h)| matches!(h.phase, Phase::Running));
         self.effects.extend(running.map(|(attempt, _)| Effect::Kill(*attempt)));
     }
