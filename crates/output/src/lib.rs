@@ -2,7 +2,9 @@
 //!
 //! Must never reorder, merge or cut frames, and must never hold a task's whole output in memory.
 
-use domain::{AttemptId, Frame, FrameNo, TaskId, Totals};
+pub mod segment;
+
+use domain::{AttemptId, Frame, FrameNo, StreamName, TaskId, Totals};
 use std::io;
 
 /// A frame with its place in the story.
@@ -25,6 +27,10 @@ pub struct Entry {
     pub after: u64,
     /// Part of the story.
     pub in_story: bool,
+    /// Which stream it is of.
+    pub stream: StreamName,
+    /// Position of its first byte in that stream.
+    pub offset: u64,
     /// Opaque place in the store.
     pub place: Place,
 }
@@ -51,8 +57,16 @@ pub trait Output: Send {
 pub trait OutputReader: Send + Sync {
     /// Index entries of an attempt with numbers above `after`, in order, at most `limit`.
     fn entries(&self, attempt: AttemptId, after: FrameNo, limit: usize) -> Vec<Entry>;
-    /// The number of the first frame whose bytes of `stream` reach beyond `offset` is found by the caller from entries;
-    /// this reads one frame with its bytes, checking its checksum.
+    /// The last frame of `stream` that begins at or before `offset`: where reading from there begins.
+    fn frame_at(&self, attempt: AttemptId, stream: StreamName, offset: u64) -> Option<Entry>;
+    /// How many frames of the attempt are part of the story and follow an event up to `after`.
+    fn count(&self, attempt: AttemptId, after: u64) -> u64;
+    /// How far an attempt's output is durable.
+    fn totals(&self, attempt: AttemptId) -> Totals;
+    /// Reads one frame with its bytes, checking its checksums.
+    ///
+    /// # Errors
+    /// `InvalidData` if the record is damaged.
     fn read(&self, place: Place) -> io::Result<Placed>;
     /// Attempts of a task that have output here.
     fn attempts(&self, task: TaskId) -> Vec<AttemptId>;
