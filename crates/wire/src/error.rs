@@ -61,6 +61,11 @@ pub fn error(status: &Status) -> Error {
     Error::new(kind, status.message())
 }
 
+/// Whether the answer says its kind itself.
+pub(crate) fn says_kind(status: &Status) -> bool {
+    status.metadata().contains_key(KIND)
+}
+
 /// For answers without our trailer. CANCELLED, UNKNOWN and DEADLINE_EXCEEDED come from broken transports: whether the
 /// call was carried out is not known.
 fn kind_of(code: Code) -> Kind {

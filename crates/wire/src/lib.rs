@@ -6,6 +6,7 @@ mod error;
 mod event;
 mod output;
 mod page;
+mod resume;
 mod spec;
 mod status;
 mod task;
@@ -15,6 +16,7 @@ pub use error::{code, error, http_status, kind_word, status};
 pub use event::{ProgressView, output_event, state_event};
 pub use output::{chunk, stream_name};
 pub use page::{page_request, page_response};
+pub use resume::{Resume, broken, unsent};
 pub use status::{state_word, task_status, words_of};
 pub use task::{submit_entry, task_id, v1_task};
 
