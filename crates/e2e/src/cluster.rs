@@ -1,6 +1,7 @@
 //! A scheduler, a gateway and workers as real processes on free ports, in a directory of their own.
 
 use crate::{Gateway, Process, binary, sweep};
+use rustix::process::Signal;
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -102,6 +103,28 @@ impl Cluster {
         command.args(&self.worker_args);
         self.clean(&mut command);
         command
+    }
+
+    /// Ctrl-C to the gateway, the workers and the scheduler; a second one to the workers, which ends what they left
+    /// running. Gives what they said at the end.
+    ///
+    /// # Panics
+    /// If one doesn't end with code 0.
+    pub fn stop(&mut self) -> Vec<String> {
+        let mut said = Vec::new();
+        let mut stop = |process: &mut Process, twice: bool| {
+            process.signal(Signal::INT);
+            said.push(process.line());
+            if twice && !process.has_ended() {
+                process.signal(Signal::INT);
+            }
+            let code = process.ended().code();
+            assert_eq!(code, Some(0), "a service ended badly; its log:\n{}", process.log());
+        };
+        self.gateway.take().iter_mut().for_each(|p| stop(p, false));
+        self.workers.drain(..).flatten().for_each(|mut p| stop(&mut p, true));
+        self.scheduler.take().iter_mut().for_each(|p| stop(p, false));
+        said
     }
 
     /// `kill -9` of the scheduler.

@@ -70,12 +70,7 @@ pub async fn story(gateway: &Gateway, id: &str, output: bool) -> Vec<v1::TaskEve
 /// # Panics
 /// If it doesn't end.
 pub async fn finished(gateway: &Gateway, id: &str) -> v1::Task {
-    story(gateway, id, false).await;
-    let request = v1::GetTaskRequest { task_id: id.into() };
-    match gateway.clone().get_task(request).await {
-        Ok(response) => response.into_inner(),
-        Err(status) => panic!("get {id}: {status:?}"),
-    }
+    finished_with_output(gateway, id).await.0
 }
 
 /// The bytes of one stream of the latest attempt, as stored now.
@@ -95,4 +90,32 @@ pub async fn output_of(gateway: &Gateway, id: &str, stream: v1::OutputStream) ->
         bytes.extend(chunk.data);
     }
     bytes
+}
+
+/// Waits for a task's end and gives the task with what all its attempts wrote to stdout.
+///
+/// # Panics
+/// If it doesn't end.
+pub async fn finished_with_output(gateway: &Gateway, id: &str) -> (v1::Task, Vec<u8>) {
+    let mut bytes = Vec::new();
+    for event in story(gateway, id, true).await {
+        match event.event {
+            Some(v1::task_event::Event::Output(output)) if output.stream() == v1::OutputStream::Stdout => {
+                bytes.extend(output.data);
+            }
+            Some(
+                v1::task_event::Event::Output(_) | v1::task_event::Event::State(_) | v1::task_event::Event::Progress(_),
+            )
+            | None => {}
+        }
+    }
+    loop {
+        match gateway.clone().get_task(v1::GetTaskRequest { task_id: id.into() }).await {
+            Ok(response) => return (response.into_inner(), bytes),
+            Err(status) if status.code() == tonic::Code::Unavailable => {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+            Err(status) => panic!("get {id}: {status:?}"),
+        }
+    }
 }

@@ -69,7 +69,10 @@ async fn ids_that_are_none_are_invalid_and_unknown_ones_are_not_found() {
         let task_id = id.to_owned();
         let mut answers = Vec::new();
         let mut g = gateway.clone();
-        answers.push(("cancel", g.cancel_task(v1::CancelTaskRequest { task_id: task_id.clone(), wait: false }).await.err()));
+        answers.push((
+            "cancel",
+            g.cancel_task(v1::CancelTaskRequest { task_id: task_id.clone(), wait: false }).await.err(),
+        ));
         let request = v1::ProgressRequest { task_id: task_id.clone() };
         answers.push(("progress", first_error(g.subscribe_progress(request).await).await));
         let request = v1::WatchTaskRequest { task_id: task_id.clone(), ..Default::default() };

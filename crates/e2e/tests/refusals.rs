@@ -127,7 +127,8 @@ fn every_port_answers_health_readiness_and_metrics_and_no_foreign_host() {
         e2e::eventually("readiness", || (http(address, "/readyz", "localhost").0 == 200).then_some(()));
         let (code, metrics) = http(address, "/metrics", "127.0.0.1");
         assert!(code == 200 && metrics.contains("baton_build_info"), "{code} {metrics}");
-        let foreign = metrics.lines().filter(|l| !l.is_empty() && !l.starts_with('#') && !l.starts_with("baton_")).count();
+        let foreign =
+            metrics.lines().filter(|l| !l.is_empty() && !l.starts_with('#') && !l.starts_with("baton_")).count();
         assert_eq!(foreign, 0, "all names start with baton_: {metrics}");
         assert_eq!(http(address, "/healthz", "evil.example").0, 421);
     }

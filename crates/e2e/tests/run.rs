@@ -82,7 +82,10 @@ fn ctrl_c_cancels_the_task_and_waits() {
 /// Starts what is hardest to catch: out of the session, orphaned, deaf to TERM, without the environment.
 fn escape(argument: &str, dir: &std::path::Path) -> String {
     let inner = format!("trap '' TERM HUP INT; touch {}/{argument}; sleep {argument}; :", dir.display());
-    format!("(env -i PATH=$PATH setsid sh -c \"({inner}) & exit\" >/dev/null 2>&1 &) ; until [ -e {}/{argument} ]; do sleep 0.01; done", dir.display())
+    format!(
+        "(env -i PATH=$PATH setsid sh -c \"({inner}) & exit\" >/dev/null 2>&1 &) ; until [ -e {}/{argument} ]; do sleep 0.01; done",
+        dir.display()
+    )
 }
 
 #[test]
@@ -126,7 +129,8 @@ fn run_goes_on_while_gateway_and_scheduler_restart() {
 #[test]
 fn a_reader_that_goes_away_is_no_panic() {
     let cluster = Cluster::start(1);
-    let mut child = cluster.baton(&["run", "--", "yes 987008"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child =
+        cluster.baton(&["run", "--", "yes 987008"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut first = [0; 7];
     std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut first).unwrap();
     drop(child.stdout.take());

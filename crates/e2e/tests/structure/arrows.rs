@@ -28,8 +28,20 @@ const DEVELOPMENT: &[&str] = &["sim", "e2e"];
 pub const PURE: &[&str] = &["domain", "engine", "driver", "session"];
 
 /// What must not be in the dependency tree of a pure crate, however deep.
-const IMPURE: &[&str] =
-    &["tokio", "tonic", "rusqlite", "axum", "hyper", "rand", "getrandom", "rustix", "libc", "mio", "socket2", "tracing"];
+const IMPURE: &[&str] = &[
+    "tokio",
+    "tonic",
+    "rusqlite",
+    "axum",
+    "hyper",
+    "rand",
+    "getrandom",
+    "rustix",
+    "libc",
+    "mio",
+    "socket2",
+    "tracing",
+];
 
 /// Arrows of `name`'s manifest that are not allowed.
 fn wrong_arrows(name: &str, manifest: &toml::Table, ours: &[String]) -> Vec<String> {

@@ -78,7 +78,8 @@ fn without_tests(stream: TokenStream) -> Vec<TokenTree> {
         }
         match token {
             TokenTree::Group(group) => {
-                let mut inner = proc_macro2::Group::new(group.delimiter(), without_tests(group.stream()).into_iter().collect());
+                let mut inner =
+                    proc_macro2::Group::new(group.delimiter(), without_tests(group.stream()).into_iter().collect());
                 inner.set_span(group.span());
                 kept.push(TokenTree::Group(inner));
             }

@@ -1,0 +1,54 @@
+# One command each. `make demo PROFILE=dev` compiles faster and runs slower.
+PROFILE ?= release
+CARGO ?= cargo
+
+# Cargo's name for a profile and the name of its directory differ for one profile.
+PROFILE_DIR = $(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
+# The programs that tests start; built once, before them.
+TEST_BIN_DIR = $(TARGET_DIR)/debug
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test bench lint docs deny sim unit fmt clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10
+
+build: ## the programs: target/release/{baton,gateway,scheduler,worker}
+	$(CARGO) build --profile $(PROFILE) --bins
+
+demo: ## three services and two workers, a batch over real files, the scheduler killed in the middle
+	$(CARGO) build --quiet --profile $(PROFILE) --bins
+	@BATON_BIN_DIR="$(TARGET_DIR)/$(PROFILE_DIR)" "$(TARGET_DIR)/$(PROFILE_DIR)/demo"
+
+# The test runner comes last: its closing line is the verdict.
+test: lint docs deny sim unit ## everything that must hold
+
+bench: ## tasks a second and latency, with the real programs
+	$(CARGO) build --quiet --release --bins
+	@BATON_BIN_DIR="$(TARGET_DIR)/release" "$(TARGET_DIR)/release/floor"
+
+lint: ## formatting and clippy
+	$(CARGO) fmt --all -- --check
+	$(CARGO) clippy --workspace --all-targets --quiet -- -D warnings
+
+docs: ## the reference builds without a warning
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items --quiet
+
+deny: ## licences, banned crates, sources
+	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --offline --log-level error check licenses bans sources; \
+	else echo "skipped: cargo-deny is not installed"; fi
+
+sim: ## the simulated cluster
+	$(CARGO) run --quiet --release -p sim
+
+unit: ## all tests, with the real programs
+	$(CARGO) build --quiet --workspace --bins
+	@if $(CARGO) nextest --version >/dev/null 2>&1; then set -x; BATON_BIN_DIR="$(TEST_BIN_DIR)" $(CARGO) nextest run --workspace; \
+	else set -x; BATON_BIN_DIR="$(TEST_BIN_DIR)" $(CARGO) test --workspace; fi
+
+fmt: ## formats everything
+	$(CARGO) fmt --all
+
+clean: ## forgets all that was built
+	$(CARGO) clean
