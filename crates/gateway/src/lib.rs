@@ -1,1 +1,74 @@
+//! The gateway: the only door for clients. It checks, draws ids, and passes on to the scheduler.
+//!
+//! Must never hold state that a second gateway beside it would miss, and never touch a store.
 
+mod app;
+mod grpc;
+mod options;
+mod upstream;
+
+pub use options::Options;
+
+use app::App;
+use domain::limits;
+use service::{Api, Service, Stopping};
+use std::{net::SocketAddr, sync::Arc};
+use upstream::Upstream;
+use wire::v1::gateway_server::GatewayServer;
+
+/// As printed, and as the binary is called.
+const NAME: &str = "Gateway";
+
+/// A gateway that holds its port and doesn't serve yet.
+#[derive(Debug)]
+pub struct Gateway {
+    service: Service,
+    upstream: Upstream,
+}
+
+impl Gateway {
+    /// Takes the port.
+    ///
+    /// # Errors
+    /// [`service::Fatal`], with a hint, if the port or the scheduler's URL can't be used.
+    pub async fn listen(options: &Options) -> service::Result<Self> {
+        let upstream = Upstream::new(&options.scheduler)?;
+        // The default is asked for as well: clients look for the gateway there.
+        let service = Service::listen(NAME, options.listen, true, &options.service).await?;
+        Ok(Self { service, upstream })
+    }
+
+    /// The real address.
+    pub fn addr(&self) -> SocketAddr {
+        self.service.addr()
+    }
+
+    /// Serves until a stop is asked for, prints both lines, and has joined all its tasks when it returns.
+    ///
+    /// # Errors
+    /// [`service::Fatal`] if it cannot serve at all.
+    pub async fn serve(self, stopping: Stopping) -> service::Result<()> {
+        let readiness = self.service.readiness();
+        let (app, submissions) = App::new(self.upstream.clone(), readiness.clone());
+        let gateway = GatewayServer::new(grpc::Handlers::new(Arc::clone(&app)))
+            .max_decoding_message_size(limits::MESSAGE_BYTES)
+            .max_encoding_message_size(limits::MESSAGE_BYTES);
+        let api = Api::new(wire::DESCRIPTOR).serving(gateway);
+        // Both end only with the service: dropping them when it is done joins them.
+        tokio::select! {
+            served = self.service.serve(api, &stopping) => served?,
+            () = submissions.run(self.upstream.clone()) => {}
+            () = self.upstream.watch(readiness) => {}
+        }
+        Service::say_stopped(NAME);
+        Ok(())
+    }
+}
+
+/// The gateway from its options to its end.
+///
+/// # Errors
+/// [`service::Fatal`], with a hint, if it cannot start.
+pub async fn run(options: Options, stopping: Stopping) -> service::Result<()> {
+    Gateway::listen(&options).await?.serve(stopping).await
+}

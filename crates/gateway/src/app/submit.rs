@@ -1,0 +1,57 @@
+//! Accepts tasks: one, or many at once.
+
+use super::App;
+use domain::{Error, Result, Spec, limits};
+use std::time::{SystemTime, UNIX_EPOCH};
+use wire::v1::{SubmitEntry, SubmitTasksRequest, SubmitTasksResponse, TaskAccepted, TaskSpec};
+
+/// A batch from which on answers don't say why each task waits: that would cost more than the submit.
+const BRIEF_FROM: usize = 100;
+
+impl App {
+    pub(crate) async fn submit(&self, spec: TaskSpec) -> Result<TaskAccepted> {
+        let entry = self.entry(spec)?;
+        let accepted = self.submitter.submit(entry).await?;
+        count(1);
+        tracing::info!(task_id = accepted.task_id, "Task submitted");
+        Ok(accepted)
+    }
+
+    pub(crate) async fn submit_many(&self, request: SubmitTasksRequest) -> Result<SubmitTasksResponse> {
+        let specs = request.tasks;
+        if specs.is_empty() {
+            return Err(Error::field("tasks", "must not be empty"));
+        }
+        if specs.len() > limits::BATCH_TASKS {
+            return Err(Error::field("tasks", format!("has over {} entries", limits::BATCH_TASKS)));
+        }
+        let bytes: usize = specs.iter().map(prost::Message::encoded_len).sum();
+        if bytes > limits::BATCH_BYTES {
+            return Err(Error::field("tasks", format!("is over {} bytes in all", limits::BATCH_BYTES)));
+        }
+        let entries = (0..).zip(specs).map(|(i, spec)| {
+            self.entry(spec).map_err(|error| Error::new(error.kind(), format!("tasks[{i}].{}", error.text())))
+        });
+        let entries: Vec<_> = entries.collect::<Result<_>>()?;
+        let brief = entries.len() >= BRIEF_FROM;
+        let tasks = self.upstream.submit(entries, brief, self.readiness.is_ready()).await?;
+        count(tasks.len());
+        tracing::info!(count = tasks.len(), first_task_id = tasks.first().map(|t| &*t.task_id), "Tasks submitted");
+        Ok(SubmitTasksResponse { tasks })
+    }
+
+    /// Checks a spec and gives it an id.
+    fn entry(&self, spec: TaskSpec) -> Result<SubmitEntry> {
+        // Only for its rules; what travels on is what the client said.
+        Spec::try_from(spec.clone())?;
+        let unix_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        let unix_ms = u64::try_from(unix_ms).unwrap_or(u64::MAX);
+        let mut ids = self.ids.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let id = ids.draw(unix_ms).map_err(|error| Error::internal(format!("no randomness: {error}")))?;
+        Ok(SubmitEntry { task_id: id.to_string(), spec: Some(spec) })
+    }
+}
+
+fn count(tasks: usize) {
+    metrics::counter!("baton_gateway_tasks_submitted_total").increment(tasks as u64);
+}

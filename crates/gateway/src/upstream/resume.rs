@@ -1,0 +1,117 @@
+//! Streams that stay open while the scheduler is away, and go on where they were.
+
+use super::Upstream;
+use domain::{Error, Kind, Result};
+use futures_util::{Stream, stream};
+use std::time::Duration;
+use tonic::{Response, Status, Streaming};
+use wire::{
+    Resume,
+    v1::{OutputChunk, ReadOutputRequest, TaskEvent, WatchTaskRequest},
+};
+
+/// Pauses between tries: the first is short for a connection that broke, the last bounds the load of many readers.
+const PAUSE_FIRST: Duration = Duration::from_millis(50);
+const PAUSE_LAST: Duration = Duration::from_secs(1);
+
+/// A reading call to the scheduler.
+pub(crate) trait Reading: Resume + Send + 'static {
+    /// Makes the call.
+    fn open(self, upstream: &Upstream) -> impl Future<Output = Result<Response<Streaming<Self::Item>>, Status>> + Send;
+}
+
+impl Reading for WatchTaskRequest {
+    async fn open(self, upstream: &Upstream) -> Result<Response<Streaming<TaskEvent>>, Status> {
+        upstream.streams.clone().watch_task(self).await
+    }
+}
+
+impl Reading for ReadOutputRequest {
+    async fn open(self, upstream: &Upstream) -> Result<Response<Streaming<OutputChunk>>, Status> {
+        upstream.streams.clone().read_output(self).await
+    }
+}
+
+struct Reader<R: Reading> {
+    upstream: Upstream,
+    request: R,
+    state: State<R::Item>,
+}
+
+enum State<T> {
+    Open(Box<Streaming<T>>),
+    Broken(Duration),
+    Ended,
+}
+
+impl Upstream {
+    /// Opens a stream. What is wrong with the first call is an error; later breaks only make it pause, as long as the
+    /// caller stays.
+    pub(crate) async fn read<R: Reading>(
+        &self,
+        request: R,
+    ) -> Result<impl Stream<Item = Result<R::Item>> + Send + use<R>>
+    where
+        R::Item: Send + 'static,
+    {
+        let stream = self.answer(request.clone().open(self)).await?;
+        let reader = Reader { upstream: self.clone(), request, state: State::Open(Box::new(stream)) };
+        Ok(stream::unfold(reader, |mut reader| async { reader.next().await.map(|item| (item, reader)) }))
+    }
+}
+
+impl<R: Reading> Reader<R> {
+    async fn next(&mut self) -> Option<Result<R::Item>> {
+        loop {
+            let failed = match &mut self.state {
+                State::Ended => return None,
+                State::Open(stream) => match stream.message().await {
+                    Ok(Some(item)) => return Some(Ok(self.pass(item))),
+                    Ok(None) => {
+                        self.state = State::Ended;
+                        return None;
+                    }
+                    Err(status) => {
+                        self.state = State::Broken(PAUSE_FIRST);
+                        status
+                    }
+                },
+                State::Broken(pause) => {
+                    let pause = *pause;
+                    tokio::time::sleep(pause).await;
+                    match self.request.clone().open(&self.upstream).await {
+                        Ok(stream) => {
+                            self.state = State::Open(Box::new(stream.into_inner()));
+                            continue;
+                        }
+                        Err(status) => {
+                            self.state = State::Broken((pause * 2).min(PAUSE_LAST));
+                            status
+                        }
+                    }
+                }
+            };
+            if !passes(&failed) {
+                self.state = State::Ended;
+                return Some(Err(self.upstream.error(&failed)));
+            }
+        }
+    }
+
+    fn pass(&mut self, item: R::Item) -> R::Item {
+        self.request.seen(&item);
+        if R::is_last(&item) {
+            self.state = State::Ended;
+        }
+        item
+    }
+}
+
+/// Whether the failure may be gone at the next try.
+fn passes(status: &Status) -> bool {
+    wire::unsent(status) || wire::broken(status) || is_away(&wire::error(status))
+}
+
+fn is_away(error: &Error) -> bool {
+    matches!(error.kind(), Kind::Unavailable | Kind::Unknown)
+}
