@@ -6,6 +6,8 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 /// Flags of every service. Each is also an environment variable and a key of the file given by `--config`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Common options")]
+// No group: it would be called like that of the options it is flattened into.
+#[group(skip)]
 pub struct Options {
     /// TOML file with values for flags that neither the command line nor the environment sets
     #[arg(long, value_name = "FILE", env = "BATON_CONFIG")]
