@@ -121,6 +121,11 @@ impl Driver {
         effects
     }
 
+    /// Whether a commit or a look-up is under way, or anything waits to be handled.
+    pub fn is_busy(&self) -> bool {
+        self.flying.is_some() || self.asking.is_some() || !self.inbox.is_empty() || !self.open.is_empty()
+    }
+
     /// When [`Input::Tick`] is due.
     pub fn next_deadline(&self) -> Option<Monotonic> {
         self.engine.next_deadline()

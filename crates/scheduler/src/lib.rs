@@ -1,1 +1,22 @@
+//! The scheduler: owns the tasks. Its loop feeds the driver, its store makes decisions durable, its story tells readers.
+//!
+//! Nothing here decides anything about tasks: that is the engine's. Must never answer, start or tell anything that isn't
+//! committed.
 
+mod clock;
+mod core;
+mod gauges;
+mod grpc;
+mod mailbox;
+mod options;
+mod outbox;
+mod reign;
+mod replies;
+mod run;
+pub mod story;
+mod view;
+
+pub use mailbox::Handle;
+pub use options::Options;
+pub use run::{main, run};
+pub use view::View;

@@ -1,0 +1,181 @@
+//! The loop: one event at a time, from whatever comes first, into one synchronous step.
+//!
+//! It owns the store's writer, the streams to workers and the callers that wait. When a commit fails it starts again from
+//! the store under a new epoch: the only recovery there is (PROTOCOL P3).
+
+use crate::{
+    clock::Clock,
+    mailbox::Message,
+    outbox::Outbox,
+    reign::{Answer, Ended, INPUTS, Reign, under_way},
+    replies::Replies,
+    story,
+    view::Views,
+};
+use domain::Loaded;
+use driver::Driver;
+use engine::{Config, Input};
+use service::{Readiness, Stopping};
+use std::{sync::Arc, time::Duration};
+use store::{Failure, Opened, writer::Writer};
+use tokio::sync::{mpsc, oneshot};
+
+/// A session silent for so long is out of contact (PROTOCOL P1; workers speak every 5 s).
+const SILENCE: Duration = Duration::from_secs(15);
+/// Pause before the store is opened again after a failure: a full disk or a broken one isn't hammered.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// What the loop is made of.
+pub(crate) struct Core {
+    pub writer: Writer,
+    pub messages: mpsc::Receiver<Message>,
+    pub story: story::Handle,
+    pub views: Views,
+    pub lost_after: Duration,
+    pub readiness: Readiness,
+    pub stopping: Stopping,
+}
+
+/// Why a reign is over.
+enum Over {
+    Stopped,
+    Failed,
+}
+
+/// What the loop waits for.
+enum Event {
+    Message(Option<Message>),
+    Answer(Option<Answer>),
+    Due,
+    View,
+    Stop,
+}
+
+impl Core {
+    /// Runs until it is told to stop.
+    pub async fn run(mut self) {
+        let mut outbox = Outbox::default();
+        let mut replies = Replies::default();
+        loop {
+            match self.reign(&mut outbox, &mut replies).await {
+                Ok(Over::Stopped) => return,
+                Ok(Over::Failed) => {}
+                Err(failure) => tracing::error!(error = %failure, "Store cannot be opened"),
+            }
+            self.readiness.waiting("store", "the store is being opened again");
+            tokio::time::sleep(PAUSE).await;
+            if self.stopping.is_requested() {
+                return;
+            }
+        }
+    }
+
+    async fn reign(&mut self, outbox: &mut Outbox, replies: &mut Replies) -> Result<Over, Failure> {
+        let (opened, loaded) = open(&self.writer).await?;
+        let attempts = under_way(&loaded.tasks);
+        self.story.reset(loaded.tasks.clone()).await;
+        let clock = Clock::start();
+        let config = Config {
+            lost_after: self.lost_after,
+            silence: SILENCE,
+            store_id: Arc::clone(&opened.store_id),
+            epoch: opened.epoch,
+        };
+        tracing::info!(epoch = opened.epoch.0, commit = opened.commit.0, open_tasks = loaded.tasks.len(), "Store opened");
+        let mut driver = Driver::new(clock.now(), config, loaded);
+        for attempt in attempts {
+            let frames = self.story.stored(attempt);
+            driver.push(Input::OutputStored { attempt, frames });
+        }
+        let (reign, answers) =
+            Reign::new(driver, opened.epoch, clock, &self.writer, outbox, replies, &self.story, &self.views);
+        self.readiness.done("store");
+        Ok(serve(reign, answers, &mut self.messages, &self.stopping).await)
+    }
+}
+
+async fn serve(
+    mut reign: Reign<'_>,
+    mut answers: mpsc::Receiver<Answer>,
+    messages: &mut mpsc::Receiver<Message>,
+    stopping: &Stopping,
+) -> Over {
+    loop {
+        let full = reign.driver.backlog() >= INPUTS;
+        let due = reign.driver.next_deadline().map(|due| reign.clock.instant(due));
+        let view = reign.views.due();
+        let event = tokio::select! {
+            biased;
+            answer = answers.recv() => Event::Answer(answer),
+            () = stopping.requested() => Event::Stop,
+            message = messages.recv(), if !full => Event::Message(message),
+            () = until(due) => Event::Due,
+            () = until(view) => Event::View,
+        };
+        let result = match event {
+            Event::Stop | Event::Message(None) | Event::Answer(None) => {
+                drain(&mut reign, &mut answers).await;
+                let failure = Failure::Definite(store::Reason::Other("the scheduler is stopping".into()));
+                reign.end(&failure);
+                return Over::Stopped;
+            }
+            Event::Answer(Some(answer)) => reign.answer(answer).await,
+            Event::Message(Some(message)) => {
+                reign.take(message);
+                while reign.driver.backlog() < INPUTS
+                    && let Ok(message) = messages.try_recv()
+                {
+                    reign.take(message);
+                }
+                Ok(())
+            }
+            Event::View => {
+                reign.views.publish(|| crate::view::View::of(&reign.driver));
+                Ok(())
+            }
+            Event::Due => Ok(()),
+        };
+        let result = match result {
+            Ok(()) => reign.step(),
+            Err(ended) => Err(ended),
+        };
+        if let Err(Ended(failure)) = result {
+            tracing::error!(error = %failure, "Commit failed; starting again from the store");
+            reign.end(&failure);
+            return Over::Failed;
+        }
+    }
+}
+
+/// Lets what is being committed finish, so that its callers hear of it.
+async fn drain(reign: &mut Reign<'_>, answers: &mut mpsc::Receiver<Answer>) {
+    if reign.step().is_err() {
+        return;
+    }
+    while reign.driver.is_busy() {
+        let Some(answer) = answers.recv().await else { return };
+        if reign.answer(answer).await.is_err() || reign.step().is_err() {
+            return;
+        }
+    }
+}
+
+async fn until(due: Option<tokio::time::Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Takes the next epoch and loads, on the writer's thread.
+async fn open(writer: &Writer) -> Result<(Opened, Loaded), Failure> {
+    let (done, answer) = oneshot::channel();
+    let gone = || Failure::Unknown("the writer's thread is gone".into());
+    writer
+        .submit(move |store| {
+            let result = store.begin().and_then(|opened| store.load().map(|loaded| (opened, loaded)));
+            let _ = done.send(result);
+        })
+        .map_err(|_| gone())?;
+    answer.await.map_err(|_| gone())?
+}

@@ -1,0 +1,118 @@
+//! The scheduler's door: decode, call, encode. Reads go to the store and the story, writes to the mailbox.
+
+mod cancel;
+mod get;
+mod legacy;
+pub(crate) use legacy::assignment;
+mod list;
+mod output;
+mod register;
+mod resolve;
+mod submit;
+mod watch;
+mod workers;
+
+use crate::{mailbox::Handle, story, view::View};
+use domain::{Error, Result};
+use futures_util::{Stream, StreamExt as _};
+use service::{Readiness, Stopping};
+use std::{pin::Pin, sync::Arc};
+use store::Reader;
+use tokio::sync::watch as views;
+use tonic::{Request, Response, Status, Streaming};
+use wire::v1;
+
+/// Everything that a call may use.
+#[derive(Clone)]
+pub(crate) struct Door {
+    pub mailbox: Handle,
+    pub reader: Arc<dyn Reader>,
+    pub story: story::Handle,
+    pub views: views::Receiver<View>,
+    pub readiness: Readiness,
+    pub stopping: Stopping,
+}
+
+type Answer<T> = std::result::Result<Response<T>, Status>;
+type Out<T> = Pin<Box<dyn Stream<Item = std::result::Result<T, Status>> + Send>>;
+
+impl Door {
+    /// Reads from the store, off the event loop.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&dyn Reader) -> std::result::Result<T, store::Failure> + Send + 'static,
+    ) -> Result<T> {
+        let reader = Arc::clone(&self.reader);
+        let read = tokio::task::spawn_blocking(move || ask(reader.as_ref())).await;
+        read.map_err(|_| Error::unavailable("the scheduler is stopping"))?.map_err(|failure| {
+            tracing::error!(error = %failure, "Read failed");
+            Error::internal("the store could not be read")
+        })
+    }
+
+    /// A stream of answers that ends when the service stops.
+    fn stream<T: Send + 'static>(&self, items: impl Stream<Item = Result<T>> + Send + 'static) -> Answer<Out<T>> {
+        let items = items.map(|item| item.map_err(|error| wire::status(&error)));
+        Ok(Response::new(Box::pin(self.stopping.until(items))))
+    }
+}
+
+fn answer<T>(result: Result<T>) -> Answer<T> {
+    result.map(Response::new).map_err(|error| wire::status(&error))
+}
+
+#[tonic::async_trait]
+impl v1::scheduler_server::Scheduler for Door {
+    type RegisterWorkerStream = Out<v1::TaskAssignment>;
+    type StreamOutputStream = Out<v1::OutputAcks>;
+    type WatchTaskStream = Out<v1::TaskEvent>;
+    type ReadOutputStream = Out<v1::OutputChunk>;
+
+    async fn register_worker(&self, request: Request<Streaming<v1::WorkerResponse>>) -> Answer<Out<v1::TaskAssignment>> {
+        register::register(self, request.into_inner()).await.map(Response::new).map_err(|e| wire::status(&e))
+    }
+
+    async fn stream_output(&self, request: Request<Streaming<v1::OutputFrames>>) -> Answer<Out<v1::OutputAcks>> {
+        let acks = output::take(self, request.into_inner());
+        Ok(Response::new(acks))
+    }
+
+    async fn submit(&self, request: Request<v1::SubmitRequest>) -> Answer<v1::SubmitResponse> {
+        answer(submit::submit(self, request.into_inner()).await)
+    }
+
+    async fn get_task(&self, request: Request<v1::GetTaskRequest>) -> Answer<v1::Task> {
+        answer(get::get(self, request.into_inner()).await)
+    }
+
+    async fn list_tasks(&self, request: Request<v1::ListTasksRequest>) -> Answer<v1::ListTasksResponse> {
+        answer(list::list(self, request.into_inner()).await)
+    }
+
+    async fn cancel_task(&self, request: Request<v1::CancelTaskRequest>) -> Answer<v1::CancelTaskResponse> {
+        answer(cancel::cancel(self, request.into_inner()).await)
+    }
+
+    async fn watch_task(&self, request: Request<v1::WatchTaskRequest>) -> Answer<Out<v1::TaskEvent>> {
+        let events = watch::watch(self, request.into_inner()).await.map_err(|e| wire::status(&e))?;
+        self.stream(events)
+    }
+
+    async fn read_output(&self, request: Request<v1::ReadOutputRequest>) -> Answer<Out<v1::OutputChunk>> {
+        let chunks = output::read(self, request.into_inner()).await.map_err(|e| wire::status(&e))?;
+        self.stream(chunks)
+    }
+
+    async fn list_workers(&self, _: Request<v1::ListWorkersRequest>) -> Answer<v1::ListWorkersResponse> {
+        Ok(Response::new(workers::workers(&self.views.borrow().snapshot)))
+    }
+
+    async fn resolve_task(&self, request: Request<v1::ResolveTaskRequest>) -> Answer<v1::ResolveTaskResponse> {
+        answer(resolve::resolve(self, request.into_inner()).await)
+    }
+
+    async fn health_check(&self, _: Request<v1::HealthCheckRequest>) -> Answer<v1::HealthCheckResponse> {
+        let healthy = self.readiness.is_ready();
+        Ok(Response::new(v1::HealthCheckResponse { healthy, version: service::VERSION.into() }))
+    }
+}

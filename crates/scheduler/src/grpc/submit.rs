@@ -1,0 +1,38 @@
+//! Submit: the ids come from the gateway, which checked the specs; they are checked again here, because a scheduler must
+//! not store what it could not have accepted.
+
+use super::Door;
+use domain::{Error, Result, limits};
+use engine::{Accepted, NewTask};
+use std::sync::Arc;
+use wire::v1;
+
+pub(super) async fn submit(door: &Door, request: v1::SubmitRequest) -> Result<v1::SubmitResponse> {
+    let v1::SubmitRequest { tasks, repeated_call, brief } = request;
+    if tasks.len() > limits::BATCH_TASKS {
+        return Err(Error::field("tasks", format!("has over {} entries", limits::BATCH_TASKS)));
+    }
+    let tasks = tasks.into_iter().map(new_task).collect::<Result<Vec<_>>>()?;
+    let accepted = door.mailbox.submit(tasks, repeated_call, brief).await?;
+    if let [only] = accepted.as_slice() {
+        tracing::info!(task_id = %only.id, "Task submitted");
+    } else {
+        tracing::info!(tasks = accepted.len(), "Tasks submitted");
+    }
+    Ok(v1::SubmitResponse { tasks: accepted.iter().map(v1_accepted).collect() })
+}
+
+fn new_task(entry: v1::SubmitEntry) -> Result<NewTask> {
+    let (id, spec) = wire::submit_entry(entry)?;
+    spec.check()?;
+    Ok(NewTask { id, spec: Arc::new(spec) })
+}
+
+fn v1_accepted(accepted: &Accepted) -> v1::TaskAccepted {
+    let Accepted { id, at, waiting } = accepted;
+    v1::TaskAccepted {
+        task_id: id.to_string(),
+        timestamp: at.0.div_euclid(1_000),
+        state_reason: waiting.as_ref().map_or_else(String::new, |w| format!("{}: {}", w.code(), w.text())),
+    }
+}

@@ -1,0 +1,87 @@
+//! The mailbox: the one way into the scheduling loop.
+//!
+//! It is bounded ([`MESSAGES`]): when it is full, senders wait, and so does whoever waits for them — a gateway's call, a
+//! worker's stream. Nothing is dropped and nothing grows.
+
+use domain::{AttemptId, Error, FrameNo, Hello, Offer, Report, Result, StateWord, TaskId};
+use engine::{Accepted, LegacyMessage, NewTask, SessionId};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+use tokio::sync::{mpsc, oneshot};
+use wire::v1;
+
+/// Messages that wait at most: some batches' worth, so that a commit never finds the next batch empty under load.
+const MESSAGES: usize = 4_096;
+/// Order messages that wait for one worker's stream at most. A worker that lets them pile up is cut off and comes back.
+const ORDERS: usize = 1_024;
+
+/// To a worker's stream.
+pub(crate) type OrdersTo = mpsc::Sender<Result<v1::TaskAssignment, tonic::Status>>;
+/// What a worker's stream sends from.
+pub(crate) type OrdersFrom = mpsc::Receiver<Result<v1::TaskAssignment, tonic::Status>>;
+
+/// What the loop is told.
+pub(crate) enum Message {
+    Submit { tasks: Vec<NewTask>, repeated: bool, brief: bool, reply: oneshot::Sender<Result<Vec<Accepted>>> },
+    Cancel { task: TaskId, reply: oneshot::Sender<Result<StateWord>> },
+    Open { session: SessionId, to: OrdersTo },
+    Hello { session: SessionId, hello: Box<Hello> },
+    Update { session: SessionId, reports: Vec<Report>, offer: Option<Offer> },
+    Legacy { session: SessionId, message: LegacyMessage },
+    Closed { session: SessionId },
+    Stored { attempt: AttemptId, frames: FrameNo },
+}
+
+/// Holders may put messages into the mailbox.
+#[derive(Clone)]
+pub struct Handle {
+    messages: mpsc::Sender<Message>,
+    sessions: Arc<AtomicU64>,
+}
+
+/// A mailbox and its handle.
+pub(crate) fn mailbox() -> (Handle, mpsc::Receiver<Message>) {
+    let (messages, rest) = mpsc::channel(MESSAGES);
+    (Handle { messages, sessions: Arc::default() }, rest)
+}
+
+impl Handle {
+    /// Accepts tasks, all or none; durable when it returns.
+    ///
+    /// # Errors
+    /// What the engine says, or that the loop is gone.
+    pub async fn submit(&self, tasks: Vec<NewTask>, repeated: bool, brief: bool) -> Result<Vec<Accepted>> {
+        let (reply, answer) = oneshot::channel();
+        self.put(Message::Submit { tasks, repeated, brief, reply }).await?;
+        answer.await.map_err(|_| stopping())?
+    }
+
+    /// Cancels a task; durable when it returns. Returns where the task stands then.
+    ///
+    /// # Errors
+    /// What the engine says, or that the loop is gone.
+    pub async fn cancel(&self, task: TaskId) -> Result<StateWord> {
+        let (reply, answer) = oneshot::channel();
+        self.put(Message::Cancel { task, reply }).await?;
+        answer.await.map_err(|_| stopping())?
+    }
+
+    /// Opens a worker's session.
+    pub(crate) async fn open(&self) -> Result<(SessionId, OrdersFrom)> {
+        let session = SessionId(self.sessions.fetch_add(1, Ordering::Relaxed) + 1);
+        let (to, from) = mpsc::channel(ORDERS);
+        self.put(Message::Open { session, to }).await?;
+        Ok((session, from))
+    }
+
+    /// Puts a message, waiting while the mailbox is full.
+    pub(crate) async fn put(&self, message: Message) -> Result<()> {
+        self.messages.send(message).await.map_err(|_| stopping())
+    }
+}
+
+fn stopping() -> Error {
+    Error::unavailable("the scheduler is stopping")
+}

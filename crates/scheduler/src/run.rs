@@ -1,0 +1,56 @@
+//! Run: a scheduler from its flags to its stop.
+
+use crate::{Options, core::Core, grpc::Door, mailbox::mailbox, story, view::Views};
+use domain::limits;
+use service::{Api, Fatal, Service, Stopping};
+use std::{ffi::OsString, process::ExitCode};
+use store::{Store as _, sqlite::SqliteStore, writer::Writer};
+use wire::v1::scheduler_server::SchedulerServer;
+
+/// The scheduler's `main`: `args` begin with the program's name.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let options: Options = service::parse_from(args).unwrap_or_else(|error| error.exit());
+    let common = options.common.clone();
+    service::run(&common, |stopping| async move {
+        run(options, stopping).await?;
+        Service::say_stopped("Scheduler");
+        Ok(())
+    })
+}
+
+/// Runs a scheduler until it is told to stop.
+///
+/// # Errors
+/// What keeps it from starting: the address, the data directory, the store.
+pub async fn run(options: Options, stopping: Stopping) -> service::Result<()> {
+    let Options { listen, data_dir, lost_after, common } = options;
+    // The store first: it locks the directory, and a second scheduler should hear of that, not of its port.
+    let store = SqliteStore::open(&data_dir).map_err(|error| Fatal::new(error.to_string()))?;
+    let reader = store.reader();
+    let writer = Writer::start(Box::new(store))?;
+    let service = Service::listen("Scheduler", listen, true, &common).await?;
+    let readiness = service.readiness();
+    readiness.waiting("store", "the store is being opened");
+    let (handle, messages) = mailbox();
+    let (views, view) = Views::new();
+    let (story, telling) = story::start(&data_dir, std::sync::Arc::clone(&reader), handle.clone())?;
+    let core = Core {
+        writer,
+        messages,
+        story: story.clone(),
+        views,
+        lost_after,
+        readiness: readiness.clone(),
+        stopping: stopping.clone(),
+    };
+    let door = Door { mailbox: handle, reader, story, views: view, readiness, stopping: stopping.clone() };
+    let server = SchedulerServer::new(door)
+        .max_decoding_message_size(limits::MESSAGE_BYTES)
+        .max_encoding_message_size(limits::MESSAGE_BYTES);
+    let looping = tokio::spawn(core.run());
+    let telling = tokio::spawn(telling);
+    service.serve(Api::new(wire::DESCRIPTOR).serving(server), &stopping).await?;
+    looping.await?;
+    telling.abort();
+    Ok(())
+}

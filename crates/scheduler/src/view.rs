@@ -1,0 +1,59 @@
+//! Views: what readers see of workers and queues, at most 100 ms old (PROTOCOL P3).
+
+use driver::Driver;
+use engine::{Snapshot, Stats};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::sync::watch;
+
+/// A view is taken at most so often: taking one costs time in proportion to workers and classes.
+const EVERY: Duration = Duration::from_millis(50);
+
+/// Workers, queues and counters at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct View {
+    /// Workers and queues.
+    pub snapshot: Arc<Snapshot>,
+    /// Counters of this reign.
+    pub stats: Stats,
+}
+
+impl View {
+    /// The view of a driver.
+    pub fn of(driver: &Driver) -> Self {
+        Self { snapshot: Arc::new(driver.snapshot()), stats: driver.engine().stats() }
+    }
+}
+
+/// The publishing side.
+pub(crate) struct Views {
+    to: watch::Sender<View>,
+    last: std::cell::Cell<Option<Instant>>,
+    stale: std::cell::Cell<bool>,
+}
+
+impl Views {
+    pub fn new() -> (Self, watch::Receiver<View>) {
+        let (to, from) = watch::channel(View::default());
+        (Self { to, last: std::cell::Cell::new(None), stale: std::cell::Cell::new(false) }, from)
+    }
+
+    /// Publishes a new view, unless the last one is young: then it is due later.
+    pub fn publish(&self, view: impl FnOnce() -> View) {
+        if self.last.get().is_some_and(|last| last.elapsed() < EVERY) {
+            return self.stale.set(true);
+        }
+        self.last.set(Some(Instant::now()));
+        self.stale.set(false);
+        let view = view();
+        crate::gauges::set(&view);
+        self.to.send_replace(view);
+    }
+
+    /// When the next one is due, if anything changed since the last.
+    pub fn due(&self) -> Option<tokio::time::Instant> {
+        self.last.get().filter(|_| self.stale.get()).map(|last| tokio::time::Instant::from_std(last + EVERY))
+    }
+}
