@@ -4,6 +4,7 @@ use super::Upstream;
 use domain::{Error, Kind, Result};
 use futures_util::{Stream, stream};
 use std::time::Duration;
+use tokio::time::Instant;
 use tonic::{Response, Status, Streaming};
 use wire::{
     Resume,
@@ -39,9 +40,28 @@ struct Reader<R: Reading> {
 }
 
 enum State<T> {
-    Open(Box<Streaming<T>>),
+    Open(Open<T>),
+    /// To be tried again after this pause.
     Broken(Duration),
     Ended,
+}
+
+struct Open<T> {
+    stream: Box<Streaming<T>>,
+    since: Instant,
+    /// How long to pause if it breaks at once.
+    pause: Duration,
+}
+
+impl<T> Open<T> {
+    fn new(stream: Streaming<T>, pause: Duration) -> Self {
+        Self { stream: Box::new(stream), since: Instant::now(), pause }
+    }
+
+    /// Whether it held long enough to count as a connection.
+    fn held(&self) -> bool {
+        self.since.elapsed() >= PAUSE_LAST
+    }
 }
 
 impl Upstream {
@@ -55,7 +75,7 @@ impl Upstream {
         R::Item: Send + 'static,
     {
         let stream = self.answer(request.clone().open(self)).await?;
-        let reader = Reader { upstream: self.clone(), request, state: State::Open(Box::new(stream)) };
+        let reader = Reader { upstream: self.clone(), request, state: State::Open(Open::new(stream, PAUSE_FIRST)) };
         Ok(stream::unfold(reader, |mut reader| async { reader.next().await.map(|item| (item, reader)) }))
     }
 }
@@ -65,14 +85,14 @@ impl<R: Reading> Reader<R> {
         loop {
             let failed = match &mut self.state {
                 State::Ended => return None,
-                State::Open(stream) => match stream.message().await {
+                State::Open(open) => match open.stream.message().await {
                     Ok(Some(item)) => return Some(Ok(self.pass(item))),
                     Ok(None) => {
                         self.state = State::Ended;
                         return None;
                     }
                     Err(status) => {
-                        self.state = State::Broken(PAUSE_FIRST);
+                        self.state = State::Broken(if open.held() { PAUSE_FIRST } else { open.pause });
                         status
                     }
                 },
@@ -81,7 +101,7 @@ impl<R: Reading> Reader<R> {
                     tokio::time::sleep(pause).await;
                     match self.request.clone().open(&self.upstream).await {
                         Ok(stream) => {
-                            self.state = State::Open(Box::new(stream.into_inner()));
+                            self.state = State::Open(Open::new(stream.into_inner(), (pause * 2).min(PAUSE_LAST)));
                             continue;
                         }
                         Err(status) => {

@@ -1,0 +1,152 @@
+//! The calls that are answered by a stream, and how a stream goes on after a broken connection.
+
+use crate::{Client, Error, Result, v1};
+use futures_util::{
+    StreamExt as _,
+    stream::{self, BoxStream},
+};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+use tonic::{Response, Status, Streaming};
+use wire::Resume;
+
+/// Pauses between tries: the first is short for a connection that broke, the last bounds the load on a gateway that comes
+/// back to all its readers.
+const PAUSE_FIRST: Duration = Duration::from_millis(100);
+const PAUSE_LAST: Duration = Duration::from_secs(2);
+
+/// A task's story.
+pub type Story = BoxStream<'static, Result<v1::TaskEvent>>;
+/// A task's output.
+pub type Output = BoxStream<'static, Result<v1::OutputChunk>>;
+
+impl Client {
+    /// The story of a task: its events and, if `output`, its output frames; ends after the final event. `after` is the id
+    /// of the last event seen, empty for all. Once open, it survives the gateway's restarts without loss or repetition.
+    ///
+    /// # Errors
+    /// `Invalid`, `NotFound`; in the stream: whatever lasts longer than [`Self::patience`].
+    pub async fn watch(&self, task_id: &str, after: &str, output: bool) -> Result<Story> {
+        let request = v1::WatchTaskRequest { task_id: task_id.into(), after: after.into(), output };
+        self.read(request).await
+    }
+
+    /// The bytes of one stream from an offset, following the attempt until its end if asked to. Once open, it survives the
+    /// gateway's restarts.
+    ///
+    /// # Errors
+    /// `Invalid`, `NotFound`; in the stream: whatever lasts longer than [`Self::patience`].
+    pub async fn output(&self, request: v1::ReadOutputRequest) -> Result<Output> {
+        self.read(request).await
+    }
+
+    async fn read<R: Reading>(&self, request: R) -> Result<BoxStream<'static, Result<R::Item>>> {
+        let stream = self.answer(request.clone().open(self).await)?;
+        let state = State::Open(Open::new(stream, PAUSE_FIRST));
+        let reader = Reader { client: self.clone(), request, state, lost: None };
+        Ok(stream::unfold(reader, |mut reader| async { reader.next().await.map(|item| (item, reader)) }).boxed())
+    }
+}
+
+trait Reading: Resume<Item: Send + 'static> + Send + 'static {
+    fn open(self, client: &Client) -> impl Future<Output = Result<Response<Streaming<Self::Item>>, Status>> + Send;
+}
+
+impl Reading for v1::WatchTaskRequest {
+    async fn open(self, client: &Client) -> Result<Response<Streaming<v1::TaskEvent>>, Status> {
+        client.gateway.clone().watch_task(self).await
+    }
+}
+
+impl Reading for v1::ReadOutputRequest {
+    async fn open(self, client: &Client) -> Result<Response<Streaming<v1::OutputChunk>>, Status> {
+        client.gateway.clone().read_output(self).await
+    }
+}
+
+struct Reader<R: Reading> {
+    client: Client,
+    request: R,
+    state: State<R::Item>,
+    /// Since when nothing could be read.
+    lost: Option<Instant>,
+}
+
+enum State<T> {
+    Open(Open<T>),
+    /// To be tried again after this pause.
+    Broken(Duration),
+    Ended,
+}
+
+struct Open<T> {
+    stream: Box<Streaming<T>>,
+    since: Instant,
+    /// How long to pause if it breaks at once.
+    pause: Duration,
+}
+
+impl<T> Open<T> {
+    fn new(stream: Streaming<T>, pause: Duration) -> Self {
+        Self { stream: Box::new(stream), since: Instant::now(), pause }
+    }
+
+    /// Whether it held long enough to count as a connection.
+    fn held(&self) -> bool {
+        self.since.elapsed() >= PAUSE_LAST
+    }
+}
+
+impl<R: Reading> Reader<R> {
+    async fn next(&mut self) -> Option<Result<R::Item>> {
+        loop {
+            let failed = match &mut self.state {
+                State::Ended => return None,
+                State::Open(open) => match open.stream.message().await {
+                    Ok(Some(item)) => return Some(Ok(self.pass(item))),
+                    Ok(None) => {
+                        self.state = State::Ended;
+                        return None;
+                    }
+                    Err(status) => {
+                        let held = open.held();
+                        if held {
+                            self.lost = None;
+                        }
+                        self.state = State::Broken(if held { PAUSE_FIRST } else { open.pause });
+                        status
+                    }
+                },
+                State::Broken(pause) => {
+                    let pause = *pause;
+                    sleep(pause).await;
+                    match self.request.clone().open(&self.client).await {
+                        Ok(stream) => {
+                            self.state = State::Open(Open::new(stream.into_inner(), (pause * 2).min(PAUSE_LAST)));
+                            continue;
+                        }
+                        Err(status) => {
+                            self.state = State::Broken((pause * 2).min(PAUSE_LAST));
+                            status
+                        }
+                    }
+                }
+            };
+            let lost = *self.lost.get_or_insert_with(Instant::now);
+            let error = Error::of(&failed, &self.client.url);
+            if !error.passes() || lost.elapsed() >= self.client.patience {
+                self.state = State::Ended;
+                return Some(Err(error));
+            }
+        }
+    }
+
+    fn pass(&mut self, item: R::Item) -> R::Item {
+        self.lost = None;
+        self.request.seen(&item);
+        if R::is_last(&item) {
+            self.state = State::Ended;
+        }
+        item
+    }
+}
