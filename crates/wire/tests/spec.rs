@@ -1,0 +1,160 @@
+//! What a client may ask for, field by field (CONTRACT 2).
+
+use domain::{HandlerRun, Kind, RetryPolicy, Run, ShellRun, Spec, WorkerId};
+use std::{collections::BTreeMap, time::Duration};
+use wire::v1::{self, task_spec};
+
+fn handler() -> v1::TaskSpec {
+    v1::TaskSpec { name: "resize".into(), ..Default::default() }
+}
+
+fn shell(command: &str) -> v1::TaskSpec {
+    let shell = v1::ShellRun { command: command.into(), ..Default::default() };
+    v1::TaskSpec { name: "job".into(), run: Some(task_spec::Run::Shell(shell)), ..Default::default() }
+}
+
+fn with_shell(change: impl FnOnce(&mut v1::ShellRun)) -> v1::TaskSpec {
+    let mut shell = v1::ShellRun { command: "x".into(), ..Default::default() };
+    change(&mut shell);
+    v1::TaskSpec { name: "job".into(), run: Some(task_spec::Run::Shell(shell)), ..Default::default() }
+}
+
+#[test]
+fn what_is_left_out_has_its_default() {
+    let spec = Spec::try_from(handler()).unwrap();
+    let expected = Spec {
+        name: "resize".into(),
+        description: String::new(),
+        run: Run::Handler(HandlerRun::default()),
+        timeout: Some(Duration::from_secs(300)),
+        retry: RetryPolicy { max_retries: 0 },
+        key: None,
+        worker: None,
+        labels: BTreeMap::new(),
+        priority: 0,
+        queue: "default".into(),
+    };
+    assert_eq!(spec, expected);
+}
+
+#[test]
+fn milliseconds_win_over_seconds_and_zero_of_them_is_no_limit() {
+    let month = 30 * 24 * 3600;
+    let table = [
+        (0, None, Some(300_000)),
+        (5, None, Some(5_000)),
+        (month, None, Some(2_592_000_000)),
+        (5, Some(1_500), Some(1_500)),
+        (5, Some(0), None),
+        (0, Some(i64::from(month) * 1_000), Some(2_592_000_000)),
+    ];
+    for (timeout_secs, timeout_ms, ms) in table {
+        let spec = Spec::try_from(v1::TaskSpec { timeout_secs, timeout_ms, ..handler() }).unwrap();
+        assert_eq!(spec.timeout, ms.map(Duration::from_millis), "{timeout_secs} {timeout_ms:?}");
+    }
+}
+
+#[test]
+fn wrong_values_are_refused_by_the_name_of_their_field() {
+    let month = 30 * 24 * 3600;
+    let env = |key: &str, value: &str| with_shell(|s| drop(s.env.insert(key.into(), value.into())));
+    let table = [
+        ("name", v1::TaskSpec::default()),
+        ("name", v1::TaskSpec { name: "  ".into(), ..handler() }),
+        ("name", v1::TaskSpec { name: "x".repeat(201), ..handler() }),
+        ("name", v1::TaskSpec { name: "a\nb".into(), ..handler() }),
+        ("description", v1::TaskSpec { description: "x".repeat(4_097), ..handler() }),
+        ("payload", v1::TaskSpec { payload: vec![0; 1_048_577], ..handler() }),
+        ("payload", v1::TaskSpec { payload: vec![1], ..shell("true") }),
+        ("timeout_secs", v1::TaskSpec { timeout_secs: -1, ..handler() }),
+        ("timeout_secs", v1::TaskSpec { timeout_secs: i32::MIN, timeout_ms: Some(5), ..handler() }),
+        ("timeout_secs", v1::TaskSpec { timeout_secs: month + 1, ..handler() }),
+        ("timeout_ms", v1::TaskSpec { timeout_ms: Some(-1), ..handler() }),
+        ("timeout_ms", v1::TaskSpec { timeout_ms: Some(i64::MAX), ..handler() }),
+        ("max_retries", v1::TaskSpec { max_retries: -1, ..handler() }),
+        ("max_retries", v1::TaskSpec { max_retries: 101, ..handler() }),
+        ("idempotency_key", v1::TaskSpec { idempotency_key: "x".repeat(201), ..handler() }),
+        ("worker", v1::TaskSpec { worker: "a b".into(), ..handler() }),
+        ("queue", v1::TaskSpec { queue: "x".repeat(101), ..handler() }),
+        ("labels", v1::TaskSpec { labels: [(String::new(), "v".into())].into(), ..handler() }),
+        ("labels", v1::TaskSpec { labels: (0..17).map(|i| (i.to_string(), "v".into())).collect(), ..handler() }),
+        ("shell.command", shell("")),
+        ("shell.command", shell("a\0b")),
+        ("shell.working_dir", with_shell(|s| s.working_dir = "relative".into())),
+        ("shell.stdin", with_shell(|s| s.stdin = vec![0; 1_048_577])),
+        ("shell.env", env("A=B", "")),
+        ("shell.env", env("", "x")),
+        ("shell.env", env("A", "\0")),
+    ];
+    for (field, wire) in table {
+        let shown = format!("{wire:.200?}");
+        let error = Spec::try_from(wire).unwrap_err();
+        assert_eq!(error.kind(), Kind::Invalid, "{shown}");
+        assert!(error.text().starts_with(&format!("{field}: ")), "{field}: {error}");
+    }
+}
+
+#[test]
+fn everything_asked_arrives() {
+    let run = Run::Shell(ShellRun {
+        command: "ls".into(),
+        args: vec!["a b".into(), String::new()],
+        working_dir: Some("/tmp".into()),
+        env: [("K".into(), "v = \"ü\"".into())].into(),
+        stdin: vec![0, 255],
+    });
+    let mut spec = Spec {
+        name: "n".into(),
+        description: "d".into(),
+        run,
+        timeout: None,
+        retry: RetryPolicy { max_retries: 100 },
+        key: None,
+        worker: Some(WorkerId::new("w1")),
+        labels: [("gpu".into(), "a100".into())].into(),
+        priority: i32::MIN,
+        queue: "q".into(),
+    };
+    assert_eq!(Spec::try_from(v1::TaskSpec::from(&spec)), Ok(spec.clone()));
+    spec.run = Run::Handler(HandlerRun { payload: vec![1, 0, 2] });
+    for ms in [1, 999, 1_000, 1_500, 300_000, 2_592_000_000] {
+        spec.timeout = Some(Duration::from_millis(ms));
+        assert_eq!(Spec::try_from(v1::TaskSpec::from(&spec)), Ok(spec.clone()), "{ms}");
+    }
+}
+
+fn key(spec: v1::TaskSpec) -> domain::IdempotencyKey {
+    Spec::try_from(spec).unwrap().key.unwrap()
+}
+
+#[test]
+fn the_same_wish_under_the_same_key_is_the_same_submit() {
+    let wish = v1::TaskSpec { idempotency_key: "k".into(), ..shell("true") };
+    let spelled_out = v1::TaskSpec { queue: "default".into(), timeout_secs: 300, ..wish.clone() };
+    assert_eq!(key(wish.clone()), key(spelled_out));
+    let other = key(v1::TaskSpec { priority: 1, ..wish.clone() });
+    assert_eq!(other.key, key(wish.clone()).key);
+    assert_ne!(other.body, key(wish).body, "another body is seen");
+}
+
+#[test]
+fn keys_of_different_queues_are_different() {
+    let of =
+        |queue: &str, k: &str| key(v1::TaskSpec { queue: queue.into(), idempotency_key: k.into(), ..handler() }).key;
+    assert_ne!(of("a", "bc"), of("ab", "c"));
+    assert_ne!(of("a", "k"), of("b", "k"));
+    assert_eq!(of("a", "k"), of("a", "k"));
+}
+
+#[test]
+fn an_id_that_is_none_names_its_field() {
+    for bad in ["", "last", "0199a0b2", "0199a0b26d1c70008a4f3c2b1d0e9f88"] {
+        let error = wire::task_id(bad).unwrap_err();
+        assert_eq!(error.kind(), Kind::Invalid);
+        assert!(error.text().starts_with("task_id: ") || error.text().starts_with("task_id "), "{error}");
+    }
+    let id = "0199a0b2-6d1c-7000-8a4f-3c2b1d0e9f88";
+    assert_eq!(wire::task_id(id).unwrap().to_string(), id);
+    let missing = v1::SubmitEntry { task_id: id.into(), spec: None };
+    assert!(wire::submit_entry(missing).unwrap_err().text().starts_with("spec: "));
+}
