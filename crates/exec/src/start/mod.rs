@@ -77,6 +77,12 @@ impl Child {
         self.wait(0)
     }
 
+    /// Kills the process, wherever it has gone to; not its tree.
+    pub fn kill(&self) {
+        // SAFETY: no memory is involved. It fails only for one that has ended.
+        unsafe { libc::syscall(libc::SYS_pidfd_send_signal, self.pidfd.as_raw_fd(), libc::SIGKILL, 0, 0) };
+    }
+
     fn wait(&self, flags: i32) -> io::Result<Option<Status>> {
         // SAFETY: siginfo_t is plain data; the kernel fills it.
         let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };

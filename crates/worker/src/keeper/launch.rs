@@ -65,3 +65,11 @@ pub(super) fn make_directory(tasks: &Path, attempt: AttemptId) -> io::Result<Pat
 pub(super) fn directory(tasks: &Path, attempt: AttemptId) -> PathBuf {
     tasks.join(attempt.task.to_string()).join(attempt.no.to_string())
 }
+
+/// The directory that the task asked for.
+pub(super) fn working_dir(launch: &Launch) -> Option<&Path> {
+    match &launch.command {
+        LaunchCommand::Shell(shell) => shell.working_dir.as_deref().map(Path::new),
+        LaunchCommand::Handler { .. } => None,
+    }
+}

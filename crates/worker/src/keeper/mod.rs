@@ -10,9 +10,11 @@ mod event;
 mod launch;
 mod message;
 mod paths;
+mod serve;
 mod spawn;
 mod sweep;
 
 pub use client::{Keeper, KeeperOptions};
 pub use event::{Exited, HeldByKeeper, KeeperEvent, KeptAttempt, Launch, LaunchCommand};
+pub use serve::run;
 pub use sweep::sweep;

@@ -53,11 +53,13 @@ fn command(dir: &DataDir, options: &KeeperOptions) -> io::Result<Command> {
     command.args(prefix).arg(dir.path()).args(kill_level.map(KillLevel::as_str));
     command.arg0("baton-keeper").env_clear().current_dir("/");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
-    // SAFETY: setsid is async-signal-safe and touches no memory.
+    // SAFETY: only system calls, which touch no memory.
     unsafe {
         command.pre_exec(|| {
             // Fails only for the leader of a process group, which a fresh child never is.
             libc::setsid();
+            // Whatever the worker inherited is none of the keeper's. Older kernels can't; then it is only held open.
+            libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
             Ok(())
         });
     }

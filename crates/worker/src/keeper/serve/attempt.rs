@@ -1,0 +1,436 @@
+//! One attempt in the keeper: it runs, its tree is brought down, it has exited.
+
+use super::poll::Pipe;
+use super::process::{Process, Pulled, Shared};
+use super::progress::ProgressLines;
+use super::spool::{ALL_BYTES, ATTEMPT_BYTES, Spool, WINDOW_BYTES};
+use crate::keeper::event::{Exited, KeptAttempt, Launch, LaunchCommand};
+use crate::keeper::message::{self as m, Variable};
+use crate::keeper::{codec, launch};
+use domain::{AttemptId, Exit, FrameNo, Progress, StreamName, UnixMillis, limits};
+use exec::start::Status;
+use std::{
+    mem,
+    path::Path,
+    time::{Duration, Instant, SystemTime},
+};
+
+/// Read at most of one pipe when the child has ended: what is in it, and a bound for others who still write.
+const DRAIN_BYTES: usize = 4 * 1024 * 1024;
+/// How long a killed tree may take to be gone before the exit is reported without the proof. Processes in an
+/// uninterruptible wait take longer.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Between the first two looks whether a tree is gone; then doubled.
+const FIRST_LOOK: Duration = Duration::from_millis(1);
+/// Between later looks.
+const LAST_LOOK: Duration = Duration::from_millis(250);
+
+pub(super) struct Attempt {
+    id: AttemptId,
+    phase: Phase,
+    spool: Spool,
+    /// A handler's stdout is its result, not output.
+    result: Option<Collected>,
+    lines: ProgressLines,
+    progress: Option<Progress>,
+    /// When it really started, by the wall clock.
+    started: Option<UnixMillis>,
+    began: Instant,
+    limit: Option<Duration>,
+    grace: Duration,
+    /// Its output pipes are not read.
+    paused: bool,
+    sent: Sent,
+    /// When [`Attempt::on_timer`] is due.
+    pub(super) timer: Option<Instant>,
+}
+
+enum Phase {
+    Running(Process, Option<Asked>),
+    /// The child has ended; its tree is being killed.
+    Sweeping(Process, Sweep),
+    Exited(Exited),
+}
+
+/// A handler's result so far.
+#[derive(Default)]
+struct Collected {
+    bytes: Vec<u8>,
+    too_large: bool,
+}
+
+/// It is to end.
+struct Asked {
+    exit: Exit,
+    kill_at: Instant,
+    again: Duration,
+}
+
+/// The child's end, while its tree is being killed.
+struct Sweep {
+    exit: Exit,
+    run_us: u64,
+    at: UnixMillis,
+    until: Instant,
+    again: Duration,
+}
+
+/// What this connection's worker has been told.
+#[derive(Default)]
+struct Sent {
+    started: bool,
+    frames: FrameNo,
+    progress: bool,
+    exited: bool,
+}
+
+pub(super) fn wall() -> UnixMillis {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    UnixMillis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+impl Attempt {
+    /// Starts it. One that can't be started has exited.
+    pub(super) fn begin(key: u64, what: &Launch, base: &[Variable], tasks: &Path, shared: &mut Shared) -> Self {
+        let Launch { attempt, command: _, timeout, grace: _ } = what;
+        let began = Instant::now();
+        let process = launch::make_directory(tasks, *attempt)
+            .map_err(|e| format!("no directory for it: {e}"))
+            .and_then(|dir| Process::start(key, what, base, &dir, shared));
+        let timer = timeout.and_then(|limit| began.checked_add(limit));
+        match process {
+            Ok(process) => {
+                let started = Some(wall());
+                Self { started, timer, ..Self::new(what, began, Phase::Running(process, None)) }
+            }
+            Err(why) => Self::new(what, began, Phase::Exited(not_started(*attempt, why))),
+        }
+    }
+
+    /// One that is not started, for this reason.
+    pub(super) fn refuse(what: &Launch, why: &str) -> Self {
+        Self::new(what, Instant::now(), Phase::Exited(not_started(what.attempt, why.to_owned())))
+    }
+
+    fn new(what: &Launch, began: Instant, phase: Phase) -> Self {
+        let Launch { attempt, command, timeout, grace } = what;
+        Self {
+            id: *attempt,
+            phase,
+            spool: Spool::new(*attempt),
+            result: match command {
+                LaunchCommand::Shell(_) => None,
+                LaunchCommand::Handler { .. } => Some(Collected::default()),
+            },
+            lines: ProgressLines::default(),
+            progress: None,
+            started: None,
+            began,
+            limit: *timeout,
+            grace: *grace,
+            paused: false,
+            sent: Sent { progress: true, ..Sent::default() },
+            timer: None,
+        }
+    }
+
+    pub(super) fn has_exited(&self) -> bool {
+        match self.phase {
+            Phase::Exited(_) => true,
+            Phase::Running(..) | Phase::Sweeping(..) => false,
+        }
+    }
+
+    pub(super) fn kept(&self) -> KeptAttempt {
+        KeptAttempt {
+            attempt: self.id,
+            exited: self.has_exited(),
+            totals: self.spool.totals(),
+            released: self.spool.released(),
+        }
+    }
+
+    /// A pipe can be read.
+    pub(super) fn on_pipe(&mut self, pipe: Pipe, shared: &mut Shared) {
+        self.pull(pipe, shared);
+        self.pause_or_resume(shared);
+    }
+
+    fn pull(&mut self, pipe: Pipe, shared: &mut Shared) -> Pulled {
+        let process = match &mut self.phase {
+            Phase::Running(process, _) | Phase::Sweeping(process, _) => process,
+            Phase::Exited(_) => return Pulled::Ended,
+        };
+        let pulled = process.pull(pipe, &shared.poll, &mut shared.buffer);
+        match pulled {
+            Pulled::Bytes(length) => self.take(pipe, length, shared),
+            Pulled::Nothing => {}
+            Pulled::Ended if pipe == Pipe::Progress => {
+                let last = self.lines.end();
+                self.progressed(last);
+            }
+            Pulled::Ended => {}
+        }
+        pulled
+    }
+
+    fn take(&mut self, pipe: Pipe, length: usize, shared: &mut Shared) {
+        let bytes = shared.buffer.get(..length).unwrap_or_default();
+        let stream = match (pipe, &mut self.result) {
+            (Pipe::Progress, _) => {
+                let last = self.lines.take(bytes);
+                return self.progressed(last);
+            }
+            (Pipe::Stdout, Some(result)) => {
+                if result.bytes.len() + length > limits::RESULT_BYTES {
+                    result.too_large = true;
+                    self.end(too_large(), Duration::ZERO);
+                } else if !result.too_large {
+                    result.bytes.extend_from_slice(bytes);
+                }
+                return;
+            }
+            (Pipe::Stdout, None) => StreamName::Stdout,
+            (Pipe::Stderr, _) => StreamName::Stderr,
+        };
+        let before = self.spool.bytes();
+        let room = before + length as u64 <= ATTEMPT_BYTES && shared.spooled + length as u64 <= ALL_BYTES;
+        if room || !shared.detached {
+            self.spool.keep(stream, bytes.to_vec(), wall());
+        } else {
+            self.spool.drop(stream, length);
+        }
+        shared.spooled += self.spool.bytes() - before;
+    }
+
+    fn progressed(&mut self, last: Option<Progress>) {
+        if last.is_some() && last != self.progress {
+            self.progress = last;
+            self.sent.progress = false;
+        }
+    }
+
+    /// Blocks or unblocks the task, by what its worker has not released.
+    pub(super) fn pause_or_resume(&mut self, shared: &Shared) {
+        let process = match &self.phase {
+            Phase::Running(process, _) | Phase::Sweeping(process, _) => process,
+            Phase::Exited(_) => return,
+        };
+        // Half a window of room before it goes on: otherwise it would wake for every frame.
+        let allowed = if self.paused { WINDOW_BYTES / 2 } else { WINDOW_BYTES };
+        let pause = !shared.detached && self.spool.bytes() > allowed;
+        if pause == self.paused {
+            return;
+        }
+        self.paused = pause;
+        for pipe in [Pipe::Stdout, Pipe::Stderr] {
+            if pause {
+                process.pause(pipe, &shared.poll);
+            } else if let Err(error) = process.resume(pipe, &shared.poll) {
+                eprintln!("attempt {} of {}: its output cannot be watched: {error}", self.id.no, self.id.task);
+            }
+        }
+    }
+
+    /// SIGTERM to its tree, SIGKILL after `grace`; then it has exited like this.
+    pub(super) fn end(&mut self, exit: Exit, grace: Duration) {
+        let Phase::Running(process, asked) = &mut self.phase else { return };
+        let now = Instant::now();
+        let kill_at = now.checked_add(grace).unwrap_or(now);
+        match asked {
+            Some(asked) => asked.kill_at = asked.kill_at.min(kill_at),
+            None => {
+                *asked = Some(Asked { exit, kill_at, again: FIRST_LOOK });
+                if !grace.is_zero()
+                    && let Err(error) = process.tree.terminate()
+                {
+                    eprintln!("attempt {} of {}: SIGTERM: {error}", self.id.no, self.id.task);
+                }
+            }
+        }
+        self.timer = asked.as_ref().map(|asked| asked.kill_at);
+    }
+
+    /// The worker wants it to end. Nothing if it has ended by itself already.
+    pub(super) fn kill(&mut self, grace: Duration) {
+        self.end(Exit::Killed, grace);
+    }
+
+    pub(super) fn on_timer(&mut self, shared: &mut Shared) {
+        match &mut self.phase {
+            Phase::Running(process, Some(asked)) => {
+                if let Err(error) = process.tree.kill() {
+                    eprintln!("attempt {} of {}: SIGKILL: {error}", self.id.no, self.id.task);
+                }
+                process.child().kill();
+                self.timer = Some(Instant::now() + asked.again);
+                asked.again = LAST_LOOK.min(asked.again * 2);
+            }
+            Phase::Running(_, None) => {
+                self.timer = None;
+                if let Some(limit) = self.limit {
+                    self.end(Exit::TimedOut(limit), self.grace);
+                }
+            }
+            Phase::Sweeping(..) => self.settle(shared),
+            Phase::Exited(_) => self.timer = None,
+        }
+    }
+
+    /// The child may have ended.
+    pub(super) fn on_exit(&mut self, shared: &mut Shared) {
+        let Phase::Running(process, asked) = &mut self.phase else { return };
+        let status = match process.child().peek() {
+            Ok(Some(status)) => status,
+            Ok(None) => return,
+            // Nobody else reaps it, so that this cannot be; but then it is gone.
+            Err(_) => Status::Signal(libc::SIGKILL),
+        };
+        process.unwatch_exit(&shared.poll);
+        let exit = match (asked.take(), status) {
+            (Some(asked), _) => asked.exit,
+            (None, Status::Code(code)) => Exit::Code(code),
+            (None, Status::Signal(signal)) => Exit::Signal(signal),
+        };
+        let run_us = codec::micros(self.began.elapsed());
+        let sweep = Sweep { exit, run_us, at: wall(), until: Instant::now() + PATIENCE, again: FIRST_LOOK };
+        self.phase = match mem::replace(&mut self.phase, Phase::Exited(not_started(self.id, String::new()))) {
+            Phase::Running(process, _) => Phase::Sweeping(process, sweep),
+            same @ (Phase::Sweeping(..) | Phase::Exited(_)) => same,
+        };
+        // The child's own bytes are in the pipes now; whoever else writes gets no more.
+        self.drain(shared);
+        self.settle(shared);
+    }
+
+    fn drain(&mut self, shared: &mut Shared) {
+        for pipe in Pipe::ALL {
+            let mut read = 0;
+            while read < DRAIN_BYTES
+                && let Pulled::Bytes(length) = self.pull(pipe, shared)
+            {
+                read += length;
+            }
+        }
+    }
+
+    /// Kills what is left of the tree; once it is gone, or patience is, the attempt has exited.
+    fn settle(&mut self, shared: &mut Shared) {
+        let Phase::Sweeping(process, sweep) = &mut self.phase else { return };
+        let mut gone = process.tree.is_empty().unwrap_or(false);
+        if !gone {
+            if let Err(error) = process.tree.kill() {
+                eprintln!("attempt {} of {}: killing what is left: {error}", self.id.no, self.id.task);
+            }
+            gone = process.tree.is_empty().unwrap_or(false);
+        }
+        let now = Instant::now();
+        if !gone && now < sweep.until {
+            self.timer = Some(now + sweep.again);
+            sweep.again = LAST_LOOK.min(sweep.again * 2);
+            return;
+        }
+        self.drain(shared);
+        let before = self.spool.bytes();
+        self.spool.mark_all(wall());
+        shared.spooled += self.spool.bytes() - before;
+        let last = self.lines.end();
+        self.progressed(last);
+        let unfinished = Phase::Exited(not_started(self.id, String::new()));
+        let Phase::Sweeping(process, sweep) = mem::replace(&mut self.phase, unfinished) else { return };
+        process.finish(shared);
+        let Sweep { exit, run_us, at, until: _, again: _ } = sweep;
+        // Whether a result is too large may show only when the rest of it is read.
+        let (exit, result) = match (exit, self.result.take()) {
+            (Exit::Code(0), Some(Collected { too_large: true, .. })) => (too_large(), Vec::new()),
+            (exit, Some(Collected { bytes, too_large: false })) => (exit, bytes),
+            (exit, _) => (exit, Vec::new()),
+        };
+        let (attempt, totals) = (self.id, self.spool.totals());
+        self.phase = Phase::Exited(Exited { attempt, exit, totals, result, run_us, tree_gone: gone, at });
+        self.timer = None;
+    }
+
+    /// Something in the keeper broke while it was dealt with: it ends, and says so.
+    pub(super) fn broken(&mut self, shared: &mut Shared) {
+        let why = "the keeper failed while it dealt with this attempt".to_owned();
+        let exited = Exited {
+            attempt: self.id,
+            exit: Exit::HandlerError(why),
+            totals: self.spool.totals(),
+            result: Vec::new(),
+            run_us: codec::micros(self.began.elapsed()),
+            tree_gone: false,
+            at: wall(),
+        };
+        self.timer = None;
+        match mem::replace(&mut self.phase, Phase::Exited(exited)) {
+            Phase::Running(process, _) | Phase::Sweeping(process, _) => process.abandon(shared),
+            Phase::Exited(_) => {}
+        }
+    }
+
+    /// Frames up to this number are durable.
+    pub(super) fn release(&mut self, number: FrameNo, shared: &mut Shared) {
+        let before = self.spool.bytes();
+        self.spool.release(number.min(self.sent.frames));
+        shared.spooled = shared.spooled.saturating_sub(before - self.spool.bytes());
+        self.pause_or_resume(shared);
+    }
+
+    /// It is dropped: what it held is no longer counted.
+    pub(super) fn forget(self, shared: &mut Shared) {
+        shared.spooled = shared.spooled.saturating_sub(self.spool.bytes());
+    }
+
+    /// A new connection's worker knows nothing yet.
+    pub(super) fn resend(&mut self, shared: &mut Shared) {
+        let before = self.spool.bytes();
+        self.spool.mark_all(wall());
+        shared.spooled += self.spool.bytes() - before;
+        let progress = self.progress.is_none();
+        self.sent = Sent { started: false, frames: self.spool.released(), progress, exited: false };
+    }
+
+    pub(super) fn has_news(&self) -> bool {
+        let Sent { started, frames, progress, exited } = self.sent;
+        (self.started.is_some() && !started)
+            || frames < self.spool.totals().frames
+            || !progress
+            || (self.has_exited() && !exited)
+    }
+
+    /// The next thing its worker should know.
+    pub(super) fn next_news(&mut self) -> Option<m::News> {
+        let attempt = codec::attempt_to(self.id);
+        if let Some(at) = self.started.filter(|_| !self.sent.started) {
+            self.sent.started = true;
+            return Some(m::News::Started(m::Started { attempt, at: at.0 }));
+        }
+        if let Some(frame) = self.spool.after(self.sent.frames) {
+            self.sent.frames = frame.number;
+            return Some(m::News::Frame(codec::frame_to(frame)));
+        }
+        if let Some(progress) = self.progress.clone().filter(|_| !self.sent.progress) {
+            self.sent.progress = true;
+            let Progress { percent, message } = progress;
+            return Some(m::News::Progressed(m::Progressed { attempt, percent: percent.into(), message }));
+        }
+        match &self.phase {
+            Phase::Exited(exited) if !self.sent.exited => {
+                self.sent.exited = true;
+                Some(m::News::Exited(codec::exited_to(exited)))
+            }
+            Phase::Running(..) | Phase::Sweeping(..) | Phase::Exited(_) => None,
+        }
+    }
+}
+
+fn too_large() -> Exit {
+    Exit::HandlerError(format!("its result is over {} bytes", limits::RESULT_BYTES))
+}
+
+fn not_started(attempt: AttemptId, why: String) -> Exited {
+    let (totals, result) = Default::default();
+    Exited { attempt, exit: Exit::NotStarted(why), totals, result, run_us: 0, tree_gone: true, at: wall() }
+}

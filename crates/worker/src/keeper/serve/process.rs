@@ -1,0 +1,160 @@
+//! A running process as the keeper holds it: its tree, its pipes, and how they are read and let go.
+
+use super::poll::{Pipe, Poll, Source};
+use crate::keeper::event::Launch;
+use crate::keeper::launch;
+use crate::keeper::message::Variable;
+use domain::limits;
+use exec::start::{Child, Command, Started, Starter};
+use exec::tree::{Tree, Trees};
+use rustix::io::Errno;
+use std::{io, os::fd::OwnedFd, path::Path};
+
+/// What all attempts use, one at a time.
+pub(super) struct Shared {
+    pub(super) poll: Poll,
+    pub(super) trees: Trees,
+    pub(super) starter: Starter,
+    /// Unreleased bytes of all attempts.
+    pub(super) spooled: u64,
+    /// Nobody takes output on: spool instead of blocking tasks.
+    pub(super) detached: bool,
+    /// What a pipe is read into.
+    pub(super) buffer: Box<[u8]>,
+}
+
+impl Shared {
+    pub(super) fn new(poll: Poll, trees: Trees, starter: Starter) -> Self {
+        let buffer = vec![0; limits::FRAME_BYTES].into_boxed_slice();
+        Self { poll, trees, starter, spooled: 0, detached: true, buffer }
+    }
+}
+
+/// What a read of a pipe gave.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Pulled {
+    /// So many bytes, in the shared buffer.
+    Bytes(usize),
+    /// Nothing now.
+    Nothing,
+    /// It is closed.
+    Ended,
+}
+
+pub(super) struct Process {
+    key: u64,
+    child: Child,
+    pub(super) tree: Tree,
+    stdout: Option<OwnedFd>,
+    stderr: Option<OwnedFd>,
+    progress: Option<OwnedFd>,
+}
+
+impl Process {
+    /// Starts it, or says why it can't be.
+    pub(super) fn start(
+        key: u64,
+        what: &Launch,
+        base: &[Variable],
+        own_dir: &Path,
+        shared: &mut Shared,
+    ) -> Result<Self, String> {
+        let env = launch::environment(base, what);
+        let (program, stdin) = launch::program(what);
+        let dir = launch::working_dir(what).unwrap_or(own_dir);
+        let mut tree = shared.trees.take(launch::cookie_of(what.attempt)).map_err(|e| format!("no tree: {e}"))?;
+        let started = match shared.starter.start(&Command { program, env: &env, dir, stdin }, &mut tree) {
+            Ok(started) => started,
+            Err(failure) => {
+                shared.trees.give_back(tree);
+                return Err(failure.to_string());
+            }
+        };
+        let Started { child, stdout, stderr, progress } = started;
+        let process = Self { key, child, tree, stdout: Some(stdout), stderr: Some(stderr), progress: Some(progress) };
+        match process.watch(&shared.poll) {
+            Ok(()) => Ok(process),
+            Err(error) => {
+                process.abandon(shared);
+                Err(format!("it cannot be watched: {error}"))
+            }
+        }
+    }
+
+    fn watch(&self, poll: &Poll) -> io::Result<()> {
+        poll.add(self.child.pidfd(), Source::Exit(self.key))?;
+        Pipe::ALL.into_iter().try_for_each(|pipe| self.resume(pipe, poll))
+    }
+
+    /// Its end has been noticed.
+    pub(super) fn unwatch_exit(&self, poll: &Poll) {
+        poll.remove(self.child.pidfd());
+    }
+
+    pub(super) fn child(&self) -> &Child {
+        &self.child
+    }
+
+    fn slot(&mut self, pipe: Pipe) -> &mut Option<OwnedFd> {
+        match pipe {
+            Pipe::Stdout => &mut self.stdout,
+            Pipe::Stderr => &mut self.stderr,
+            Pipe::Progress => &mut self.progress,
+        }
+    }
+
+    fn fd(&self, pipe: Pipe) -> Option<&OwnedFd> {
+        match pipe {
+            Pipe::Stdout => self.stdout.as_ref(),
+            Pipe::Stderr => self.stderr.as_ref(),
+            Pipe::Progress => self.progress.as_ref(),
+        }
+    }
+
+    /// Reads a pipe once.
+    pub(super) fn pull(&mut self, pipe: Pipe, poll: &Poll, buffer: &mut [u8]) -> Pulled {
+        let Some(fd) = self.fd(pipe) else { return Pulled::Ended };
+        match rustix::io::read(fd, buffer) {
+            Ok(0) => self.close(pipe, poll),
+            Ok(length) => Pulled::Bytes(length),
+            Err(Errno::AGAIN | Errno::INTR) => Pulled::Nothing,
+            Err(_) => self.close(pipe, poll),
+        }
+    }
+
+    pub(super) fn close(&mut self, pipe: Pipe, poll: &Poll) -> Pulled {
+        if let Some(fd) = self.slot(pipe).take() {
+            poll.remove(&fd);
+        }
+        Pulled::Ended
+    }
+
+    /// Stops listening to a pipe: its writer will block.
+    pub(super) fn pause(&self, pipe: Pipe, poll: &Poll) {
+        if let Some(fd) = self.fd(pipe) {
+            poll.remove(fd);
+        }
+    }
+
+    pub(super) fn resume(&self, pipe: Pipe, poll: &Poll) -> io::Result<()> {
+        self.fd(pipe).map_or(Ok(()), |fd| poll.add(fd, Source::Pipe(self.key, pipe)))
+    }
+
+    /// Lets it go once it has ended.
+    pub(super) fn finish(mut self, shared: &mut Shared) {
+        for pipe in Pipe::ALL {
+            self.close(pipe, &shared.poll);
+        }
+        self.unwatch_exit(&shared.poll);
+        // From here on its number may be another's.
+        let _ = self.child.reap();
+        shared.trees.give_back(self.tree);
+    }
+
+    /// Lets it go as it is: killed, without waiting for anything.
+    pub(super) fn abandon(mut self, shared: &mut Shared) {
+        let _ = self.tree.kill();
+        self.child.kill();
+        self.finish(shared);
+    }
+}

@@ -1,0 +1,346 @@
+//! The loop, and what it owns.
+
+use super::attempt::Attempt;
+use super::cleaner::Cleaner;
+use super::link::Link;
+use super::poll::Source;
+use super::process::Shared;
+use crate::keeper::event::HeldByKeeper;
+use crate::keeper::message::{self as m, Command, Variable};
+use crate::keeper::{codec, launch};
+use domain::{AttemptId, Result};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    io,
+    os::unix::net::UnixListener,
+    panic::{self, AssertUnwindSafe},
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+/// Without a worker and without attempts, a keeper ends after this.
+const IDLE: Duration = Duration::from_secs(60);
+/// When it is told to end: for the worker to take the last exits.
+const FAREWELL: Duration = Duration::from_secs(2);
+/// Between two tries to end trees that would not end in time.
+const TIDY: Duration = Duration::from_secs(1);
+/// From SIGTERM to SIGKILL when the keeper itself is told to end by a signal.
+const SIGNAL_GRACE: Duration = Duration::from_secs(5);
+
+pub(super) struct Server {
+    pub(super) shared: Shared,
+    pub(super) listener: UnixListener,
+    pub(super) signals: super::setup::Signals,
+    pub(super) tasks: PathBuf,
+    attempts: BTreeMap<u64, Attempt>,
+    keys: BTreeMap<AttemptId, u64>,
+    next_key: u64,
+    /// When which attempt wants to be called.
+    timers: BTreeSet<(Instant, u64)>,
+    timer_of: BTreeMap<u64, Instant>,
+    link: Option<Link>,
+    links: u64,
+    /// Attempts with news for the worker, each once. Bounded by the attempts.
+    news: VecDeque<u64>,
+    in_news: BTreeSet<u64>,
+    /// What all tasks find in their environment, as the last worker said.
+    environment: Vec<Variable>,
+    cleaner: Cleaner,
+    /// It is to end: nothing is started any more.
+    leaving: bool,
+    idle_since: Instant,
+    /// Since when it could end but for a worker that hasn't taken everything.
+    done_since: Option<Instant>,
+    tidy_at: Option<Instant>,
+}
+
+impl Server {
+    pub(super) fn new(
+        shared: Shared,
+        listener: UnixListener,
+        signals: super::setup::Signals,
+        tasks: PathBuf,
+    ) -> io::Result<Self> {
+        shared.poll.add(&listener, Source::Listener)?;
+        shared.poll.add(&signals, Source::Signals)?;
+        Ok(Self {
+            shared,
+            listener,
+            signals,
+            tasks,
+            attempts: BTreeMap::new(),
+            keys: BTreeMap::new(),
+            next_key: 0,
+            timers: BTreeSet::new(),
+            timer_of: BTreeMap::new(),
+            link: None,
+            links: 0,
+            news: VecDeque::new(),
+            in_news: BTreeSet::new(),
+            environment: Vec::new(),
+            cleaner: Cleaner::default(),
+            leaving: false,
+            idle_since: Instant::now(),
+            done_since: None,
+            tidy_at: None,
+        })
+    }
+
+    /// Runs until there is no reason to.
+    ///
+    /// # Errors
+    /// epoll fails.
+    pub(super) fn run(mut self) -> io::Result<()> {
+        while !self.is_over() {
+            let until = self.wakes();
+            for source in self.shared.poll.wait(until)? {
+                self.on(source);
+            }
+            self.on_time();
+            self.tell();
+        }
+        Ok(())
+    }
+
+    fn on(&mut self, source: Source) {
+        match source {
+            Source::Listener => self.accept(),
+            Source::Signals => {
+                self.signals.take();
+                self.leave(true, SIGNAL_GRACE);
+            }
+            Source::Link(number) => self.on_link(number),
+            Source::Exit(key) => self.with(key, |attempt, shared| attempt.on_exit(shared)),
+            Source::Pipe(key, pipe) => self.with(key, |attempt, shared| attempt.on_pipe(pipe, shared)),
+        }
+    }
+
+    /// Does something for an attempt, and what follows from it for the loop.
+    fn with(&mut self, key: u64, what: impl FnOnce(&mut Attempt, &mut Shared)) {
+        let Some(attempt) = self.attempts.get_mut(&key) else { return };
+        let shared = &mut self.shared;
+        if panic::catch_unwind(AssertUnwindSafe(|| what(attempt, shared))).is_err() {
+            attempt.broken(shared);
+        }
+        let timer = attempt.timer;
+        if attempt.has_news() && self.in_news.insert(key) {
+            self.news.push_back(key);
+        }
+        self.set_timer(key, timer);
+    }
+
+    fn set_timer(&mut self, key: u64, timer: Option<Instant>) {
+        let before = match timer {
+            Some(at) => self.timer_of.insert(key, at),
+            None => self.timer_of.remove(&key),
+        };
+        if before != timer {
+            before.map(|at| self.timers.remove(&(at, key)));
+            timer.map(|at| self.timers.insert((at, key)));
+        }
+    }
+
+    fn wakes(&self) -> Option<Instant> {
+        let idle = self.is_idle().then(|| self.idle_since + IDLE);
+        let farewell = self.done_since.map(|since| since + FAREWELL);
+        let timer = self.timers.first().map(|(at, _)| *at);
+        [idle, farewell, timer, self.tidy_at].into_iter().flatten().min()
+    }
+
+    fn on_time(&mut self) {
+        let now = Instant::now();
+        while let Some((at, key)) = self.timers.first().copied().filter(|(at, _)| *at <= now) {
+            self.timers.remove(&(at, key));
+            self.timer_of.remove(&key);
+            self.with(key, |attempt, shared| attempt.on_timer(shared));
+        }
+        if self.tidy_at.is_none_or(|at| at <= now) {
+            self.tidy_at = self.shared.trees.tidy().then(|| now + TIDY);
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.attempts.is_empty() && self.link.is_none()
+    }
+
+    fn is_over(&mut self) -> bool {
+        if self.leaving && self.attempts.values().all(Attempt::has_exited) {
+            let told = self.link.as_ref().is_none_or(|link| link.is_empty() && self.news.is_empty());
+            let since = *self.done_since.get_or_insert_with(Instant::now);
+            return told || since.elapsed() >= FAREWELL;
+        }
+        self.done_since = None;
+        self.is_idle() && self.idle_since.elapsed() >= IDLE
+    }
+
+    fn leave(&mut self, kill: bool, grace: Duration) {
+        self.leaving = kill || self.attempts.is_empty();
+        if kill {
+            let keys: Vec<u64> = self.attempts.keys().copied().collect();
+            for key in keys {
+                self.with(key, |attempt, _| attempt.kill(grace));
+            }
+        }
+    }
+}
+
+/// The worker's side of it.
+impl Server {
+    /// A new worker connects: it takes the place of the one before.
+    fn accept(&mut self) {
+        let Ok((stream, _)) = self.listener.accept() else { return };
+        self.hang_up();
+        self.links += 1;
+        let link = Link::new(self.links, stream)
+            .and_then(|link| self.shared.poll.add(&link.stream, Source::Link(link.number)).map(|()| link));
+        match link {
+            Ok(link) => self.link = Some(link),
+            Err(error) => eprintln!("a worker's connection: {error}"),
+        }
+    }
+
+    fn hang_up(&mut self) {
+        if let Some(link) = self.link.take() {
+            self.shared.poll.remove(&link.stream);
+            self.idle_since = Instant::now();
+            self.detach(true);
+        }
+    }
+
+    /// Whether output is spooled beyond the window instead of blocking tasks.
+    fn detach(&mut self, detached: bool) {
+        self.shared.detached = detached;
+        let keys: Vec<u64> = self.attempts.keys().copied().collect();
+        for key in keys {
+            self.with(key, |attempt, shared| attempt.pause_or_resume(shared));
+        }
+    }
+
+    fn on_link(&mut self, number: u64) {
+        let Some(link) = self.link.as_mut().filter(|link| link.number == number) else { return };
+        let done = link.read().and_then(|commands| commands.into_iter().try_for_each(|c| self.obey(c)));
+        if let Err(error) = done {
+            eprintln!("the worker's connection has ended: {error}");
+            self.hang_up();
+        }
+    }
+
+    fn obey(&mut self, command: Command) -> Result<()> {
+        match command {
+            Command::Hello(hello) => self.greet(hello),
+            Command::Start(start) => self.start(start)?,
+            Command::Kill(m::Kill { attempt, grace_us }) => {
+                let grace = Duration::from_micros(grace_us);
+                self.with_id(codec::attempt_from(attempt)?, |attempt, _| attempt.kill(grace));
+            }
+            Command::Release(m::Release { attempt, number }) => {
+                self.with_id(codec::attempt_from(attempt)?, |attempt, shared| attempt.release(number, shared));
+            }
+            Command::Forget(attempt) => self.forget(codec::attempt_from(Some(attempt))?),
+            Command::Detached(m::Detached { detached }) => self.detach(detached),
+            Command::Shutdown(m::Shutdown { kill, grace_us }) => self.leave(kill, Duration::from_micros(grace_us)),
+        }
+        Ok(())
+    }
+
+    fn with_id(&mut self, id: AttemptId, what: impl FnOnce(&mut Attempt, &mut Shared)) {
+        if let Some(key) = self.keys.get(&id).copied() {
+            self.with(key, what);
+        }
+    }
+
+    fn greet(&mut self, hello: m::Hello) {
+        let m::Hello { protocol, environment } = hello;
+        if protocol == m::PROTOCOL {
+            self.environment = environment;
+        }
+        let keys: Vec<u64> = self.attempts.keys().copied().collect();
+        for key in keys {
+            self.with(key, |attempt, shared| attempt.resend(shared));
+        }
+        let held = HeldByKeeper {
+            level: self.shared.trees.level(),
+            pid: std::process::id(),
+            attempts: self.attempts.values().map(Attempt::kept).collect(),
+        };
+        if let Some(link) = &mut self.link {
+            link.greeted = true;
+            link.put(m::News::Held(codec::held_to(held)));
+        }
+        self.detach(false);
+    }
+
+    fn start(&mut self, start: m::Start) -> Result<()> {
+        let what = codec::launch_from(start)?;
+        if self.keys.contains_key(&what.attempt) {
+            return Ok(());
+        }
+        let key = self.next_key;
+        self.next_key += 1;
+        let (base, tasks, shared) = (&self.environment, &self.tasks, &mut self.shared);
+        let begun = panic::catch_unwind(AssertUnwindSafe(|| {
+            if self.leaving {
+                return Attempt::refuse(&what, "the keeper is about to end");
+            }
+            Attempt::begin(key, &what, base, tasks, shared)
+        }));
+        let attempt = begun.unwrap_or_else(|_| Attempt::refuse(&what, "the keeper failed"));
+        self.keys.insert(what.attempt, key);
+        self.attempts.insert(key, attempt);
+        self.with(key, |_, _| ());
+        Ok(())
+    }
+
+    fn forget(&mut self, id: AttemptId) {
+        let Some(key) = self.keys.get(&id).copied() else { return };
+        if !self.attempts.get(&key).is_some_and(Attempt::has_exited) {
+            return;
+        }
+        self.keys.remove(&id);
+        self.set_timer(key, None);
+        if let Some(attempt) = self.attempts.remove(&key) {
+            attempt.forget(&mut self.shared);
+        }
+        self.cleaner.remove(launch::directory(&self.tasks, id));
+        self.idle_since = Instant::now();
+    }
+
+    /// Tells the worker what it doesn't know yet, as far as it listens.
+    fn tell(&mut self) {
+        let Some(mut link) = self.link.take() else { return };
+        match self.fill(&mut link) {
+            Ok(()) => self.link = Some(link),
+            Err(error) => {
+                eprintln!("the worker's connection has ended: {error}");
+                self.link = Some(link);
+                self.hang_up();
+            }
+        }
+    }
+
+    fn fill(&mut self, link: &mut Link) -> io::Result<()> {
+        let mut writable = true;
+        while writable {
+            while link.greeted
+                && link.has_room()
+                && let Some(key) = self.news.pop_front()
+            {
+                self.in_news.remove(&key);
+                let mut news = None;
+                // One thing a time: an attempt with much to say is not before the others.
+                self.with(key, |attempt, _| news = attempt.next_news());
+                news.map(|news| link.put(news));
+            }
+            if link.is_empty() {
+                break;
+            }
+            writable = link.write()?;
+        }
+        let watch = !link.is_empty();
+        if watch != link.watched {
+            link.watched = watch;
+            self.shared.poll.write_too(&link.stream, Source::Link(link.number), watch)?;
+        }
+        Ok(())
+    }
+}
