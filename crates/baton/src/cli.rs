@@ -1,0 +1,56 @@
+//! The command line.
+
+use crate::{cmd, printer::Form};
+use clap::{Parser, Subcommand};
+
+/// Runs anything on any number of machines: durable, retried, ordered, explained
+#[derive(Parser)]
+#[command(name = "baton", version, about, propagate_version = true, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// Where the gateway is
+    #[arg(long = "gateway-url", global = true, value_name = "URL", env = "BATON_GATEWAY", default_value = client::GATEWAY_DEFAULT)]
+    pub gateway_url: String,
+    /// Form of what is printed
+    #[arg(long, global = true, value_enum, default_value = "table")]
+    pub output: Form,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 ok, 1 error, 2 usage, 3 no gateway, 4 not found; of `run` the task's own (128+n for signal n),
+124 timed out, 130 cancelled, 141 nobody reads its output.
+
+First steps: `baton dev` in one terminal, `baton run -- echo hello` in another.";
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Run gateway, scheduler and a worker in this process
+    Dev(cmd::dev::Dev),
+    /// Run a command as a task: its output, its exit code; Ctrl-C cancels it
+    Run(cmd::run::Run),
+    /// Hand a task over and print its id
+    Submit(cmd::submit::Submit),
+    /// Show a task
+    Get(cmd::get::Get),
+    /// List tasks, newest first
+    List(cmd::list::List),
+    /// Follow what happens to a task, up to its end
+    Watch(cmd::watch::Watch),
+    /// Print what a task wrote
+    Logs(cmd::logs::Logs),
+    /// End tasks, with all their processes
+    Cancel(cmd::cancel::Cancel),
+    /// List the workers
+    Workers,
+    /// Inside a task: say how far it is
+    Progress(cmd::progress::Progress),
+    /// Print a completion script for a shell
+    Completions(cmd::completions::Completions),
+    /// Run a gateway
+    Gateway(gateway::Options),
+    /// Run a scheduler
+    Scheduler(scheduler::Options),
+    /// Run a worker
+    Worker(worker::Options),
+}

@@ -1,0 +1,14 @@
+//! The commands: one file each.
+
+pub mod cancel;
+pub mod completions;
+pub mod dev;
+pub mod get;
+pub mod list;
+pub mod logs;
+pub mod progress;
+pub mod run;
+pub mod services;
+pub mod submit;
+pub mod watch;
+pub mod workers;

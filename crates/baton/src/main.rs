@@ -1,0 +1,58 @@
+//! `baton`: everything on one command line.
+//!
+//! Must never decide anything about tasks: it translates words into calls and answers into words and exit codes.
+
+mod cli;
+mod cmd;
+mod ctrl_c;
+mod duration;
+mod escape;
+mod exit;
+mod failure;
+mod follow;
+mod printer;
+mod task_options;
+mod view;
+
+use cli::{Cli, Command};
+use client::Client;
+use exit::ExitStatus;
+use failure::Failure;
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    if let Some(code) = cmd::services::keeper() {
+        return code;
+    }
+    let Cli { gateway_url, output, command } = service::parse();
+    // Commands that are services or need no gateway come first; the others share one client.
+    let done = match command {
+        Command::Dev(args) => return cmd::dev::dev(args),
+        Command::Gateway(options) => return cmd::services::gateway(options),
+        Command::Scheduler(options) => return cmd::services::scheduler(options),
+        Command::Worker(options) => return cmd::services::worker(options),
+        Command::Progress(args) => cmd::progress::progress(&args),
+        Command::Completions(args) => cmd::completions::completions(&args),
+        Command::Run(args) => call(&gateway_url, async |gateway| cmd::run::run(&gateway, args).await),
+        Command::Submit(args) => call(&gateway_url, async |gateway| cmd::submit::submit(&gateway, output, args).await),
+        Command::Get(args) => call(&gateway_url, async |gateway| cmd::get::get(&gateway, output, &args).await),
+        Command::List(args) => call(&gateway_url, async |gateway| cmd::list::list(&gateway, output, &args).await),
+        Command::Watch(args) => call(&gateway_url, async |gateway| cmd::watch::watch(&gateway, output, &args).await),
+        Command::Logs(args) => call(&gateway_url, async |gateway| cmd::logs::logs(&gateway, &args).await),
+        Command::Cancel(args) => call(&gateway_url, async |gateway| cmd::cancel::cancel(&gateway, output, &args).await),
+        Command::Workers => call(&gateway_url, async |gateway| cmd::workers::workers(&gateway, output).await),
+    };
+    ExitCode::from(done.unwrap_or_else(|failure| failure.show()).code())
+}
+
+/// Runs a command that needs the gateway.
+fn call(url: &str, command: impl AsyncFnOnce(Client) -> Result<ExitStatus, Failure>) -> Result<ExitStatus, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::error(format!("cannot start: {e}")))?;
+    runtime.block_on(async { command(Client::connect(url)?).await })
+}
