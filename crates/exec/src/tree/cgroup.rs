@@ -32,6 +32,9 @@ pub(super) struct Leaf {
     write: File,
     /// v2: `cgroup.events`; v1: `cgroup.procs`.
     read: File,
+    /// `cgroup.kill` was used. Some kernels (6.18 among them) compare the wrong counter when a process is cloned into
+    /// such a cgroup, and kill it at birth: it must not be used again.
+    killed: bool,
 }
 
 impl Parent {
@@ -41,9 +44,12 @@ impl Parent {
     }
 
     fn open_in(version: Version, path: &Path) -> io::Result<Self> {
-        make(path)?;
+        match fs::create_dir(path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
         let parent = Self { version, path: path.to_owned() };
-        let works = parent.leaf(0).and_then(|leaf| {
+        let works = parent.leaf(&format!("probe-{}", std::process::id())).and_then(|leaf| {
             let works = leaf.probe();
             leaf.remove();
             works
@@ -65,9 +71,10 @@ impl Parent {
             .collect()
     }
 
-    pub(super) fn leaf(&self, number: u64) -> io::Result<Leaf> {
-        let path = self.path.join(number.to_string());
-        make(&path)?;
+    /// A new leaf.
+    pub(super) fn leaf(&self, name: &str) -> io::Result<Leaf> {
+        let path = self.path.join(name);
+        fs::create_dir(&path)?;
         Leaf::open(self.version, path)
     }
 
@@ -101,6 +108,7 @@ impl Leaf {
             write: File::options().write(true).open(path.join(write))?,
             read: File::open(path.join(read))?,
             path,
+            killed: false,
         })
     }
 
@@ -124,9 +132,12 @@ impl Leaf {
         members(&self.path, &mut |pid| signal(pid, number))
     }
 
-    pub(super) fn kill(&self) -> io::Result<()> {
+    pub(super) fn kill(&mut self) -> io::Result<()> {
         match self.version {
-            Version::V2 => self.write.write_at(b"1", 0).map(|_| ()),
+            Version::V2 => {
+                self.killed = true;
+                self.write.write_at(b"1", 0).map(|_| ())
+            }
             Version::V1 => self.signal(libc::SIGKILL),
         }
     }
@@ -147,22 +158,15 @@ impl Leaf {
         }
     }
 
-    /// Whether it has no cgroups of its own below it.
-    pub(super) fn is_plain(&self) -> bool {
+    /// Whether another tree may have it: it was not killed, and has no cgroups of its own below it.
+    pub(super) fn is_reusable(&self) -> bool {
         // Two names of its own and one `..` a child.
-        self.dir.metadata().is_ok_and(|m| m.nlink() == 2)
+        !self.killed && self.dir.metadata().is_ok_and(|m| m.nlink() == 2)
     }
 
     /// Removes it and what its tree made below it. One that isn't empty stays.
     pub(super) fn remove(self) {
         remove(&self.path);
-    }
-}
-
-fn make(path: &Path) -> io::Result<()> {
-    match fs::create_dir(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        Ok(()) | Err(_) => Ok(()),
     }
 }
 

@@ -84,9 +84,14 @@ impl Trees {
         if let Some(leaf) = self.free.pop() {
             return Ok(Tree(Kind::Leaf(leaf)));
         }
-        let leaf = parent.leaf(self.next)?;
-        self.next += 1;
-        Ok(Tree(Kind::Leaf(leaf)))
+        loop {
+            self.next += 1;
+            match parent.leaf(&self.next.to_string()) {
+                // Of a dead keeper, with processes that don't end.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                leaf => return leaf.map(|leaf| Tree(Kind::Leaf(leaf))),
+            }
+        }
     }
 
     /// Takes a tree back for reuse. If it isn't empty, it is kept until [`Trees::tidy`] finds it so.
@@ -100,7 +105,7 @@ impl Trees {
 
     /// Kills again what is left in trees that were given back too early. Returns whether there is something.
     pub fn tidy(&mut self) -> bool {
-        for leaf in std::mem::take(&mut self.stuck) {
+        for mut leaf in std::mem::take(&mut self.stuck) {
             let _ = leaf.kill();
             if leaf.is_empty().unwrap_or(false) { self.keep(leaf) } else { self.stuck.push(leaf) }
         }
@@ -108,8 +113,7 @@ impl Trees {
     }
 
     fn keep(&mut self, leaf: Leaf) {
-        // A tree that had cgroups of its own would leave them to the next.
-        if self.free.len() < POOL && leaf.is_plain() { self.free.push(leaf) } else { leaf.remove() }
+        if self.free.len() < POOL && leaf.is_reusable() { self.free.push(leaf) } else { leaf.remove() }
     }
 }
 

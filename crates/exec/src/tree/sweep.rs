@@ -37,7 +37,7 @@ pub fn sweep(name: &str, cookies: Vec<Cookie>) -> io::Result<Swept> {
     let mut trees = None;
     loop {
         let mut left = 0;
-        for leaf in &leaves {
+        for leaf in &mut leaves {
             if !leaf.is_empty()? {
                 left += 1;
                 leaf.kill()?;
