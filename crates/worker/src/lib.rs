@@ -1,1 +1,28 @@
+//! The worker: holds a session with its scheduler, has commands run by its keeper and handlers in its own process.
+//!
+//! Two processes: this one speaks to the scheduler, the [`keeper`] starts the tasks and holds their pipes, so that a
+//! worker which crashes or is upgraded finds its tasks again. It must never decide what runs where, and never drop what
+//! the scheduler hasn't acknowledged.
+
+mod contact;
+mod core;
+mod custody;
+mod data_dir;
+mod demo;
+mod direct;
+mod effects;
+mod executors;
+mod grpc;
+mod handler;
+mod in_process;
 pub mod keeper;
+mod leaving;
+mod link;
+mod meters;
+mod options;
+mod run;
+mod transport;
+
+pub use handler::{Handler, HandlerContext, HandlerFuture, Handlers};
+pub use options::Options;
+pub use run::{Embedding, main, run};

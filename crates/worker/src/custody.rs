@@ -1,0 +1,103 @@
+//! What comes from the keeper, and what becomes of its attempts when it dies.
+
+use crate::{
+    core::Core,
+    data_dir::DataDir,
+    direct::is_direct,
+    keeper::{Exited, HeldByKeeper, Keeper, KeeperEvent, KeeperOptions, KeptAttempt},
+};
+use domain::{AttemptId, Exit, HeldAttempt, HeldPhase, Totals};
+use service::Fatal;
+use session::Input;
+use std::collections::BTreeSet;
+use tokio::sync::mpsc;
+
+impl Core {
+    pub(crate) async fn from_keeper(&mut self, event: KeeperEvent) {
+        match event {
+            KeeperEvent::Started { attempt, at: _ } => self.started(attempt),
+            KeeperEvent::Frame(frame) => {
+                self.meters.output(frame.data.len());
+                if is_direct(frame.attempt) {
+                    let (attempt, number) = (frame.attempt, frame.number);
+                    self.direct.frame(frame);
+                    self.executors.release(attempt, number).await;
+                } else {
+                    self.give(Input::Frame(frame));
+                }
+            }
+            KeeperEvent::Progressed { attempt, progress } => self.progressed(attempt, progress),
+            KeeperEvent::Exited(exited) => self.keeper_exited(exited).await,
+            // Handled where the connection is made and replaced.
+            KeeperEvent::Held(_) | KeeperEvent::Gone(_) => {}
+        }
+    }
+
+    async fn keeper_exited(&mut self, exited: Exited) {
+        let Exited { attempt, exit, totals, result, run_us, tree_gone, at: _ } = exited;
+        self.exited(attempt, exit, totals, result, run_us, tree_gone);
+        if is_direct(attempt) {
+            self.executors.forget(attempt).await;
+        }
+    }
+
+    /// A keeper was found or started. What this process believed in it and isn't is lost.
+    pub(crate) async fn adopt(&mut self, held: HeldByKeeper) {
+        let HeldByKeeper { level, pid, attempts } = held;
+        let there: BTreeSet<AttemptId> = attempts.iter().map(|kept| kept.attempt).collect();
+        tracing::info!(pid, kill_level = level.as_str(), attempts = there.len(), "Keeper reached");
+        for attempt in std::mem::replace(&mut self.executors.in_keeper, there) {
+            if self.executors.in_keeper.contains(&attempt) {
+                continue;
+            }
+            if is_direct(attempt) {
+                let exit = Exit::NotStarted("its keeper died".to_owned());
+                self.exited(attempt, exit, Totals::default(), Vec::new(), 0, true);
+            } else {
+                self.give(Input::KeeperLost { attempt });
+            }
+        }
+        let ours: BTreeSet<AttemptId> = self.direct.attempts().into_iter().collect();
+        for kept in attempts.iter().filter(|kept| is_direct(kept.attempt) && !ours.contains(&kept.attempt)) {
+            self.direct.orphan(kept.attempt);
+            self.executors.kill(kept.attempt).await;
+        }
+        let kept = attempts.iter().filter(|kept| !is_direct(kept.attempt)).map(held_attempt).collect();
+        self.give(Input::Kept(kept));
+    }
+
+    /// The keeper is gone: finds it again, or starts another, which first ends what the dead one left running.
+    pub(crate) async fn keeper_gone(&mut self, why: &str) -> service::Result<()> {
+        if self.leaving.is_over() {
+            return Ok(());
+        }
+        tracing::error!(reason = why, held = self.executors.in_keeper.len(), "The keeper is gone; starting another");
+        let (keeper, events, held) = open(&self.data_dir, &self.keeper_options).await?;
+        self.executors.keeper = keeper;
+        self.keeper_events = events;
+        self.detached = false;
+        // At once: what is started from here on is not in this list.
+        self.adopt(held).await;
+        Ok(())
+    }
+}
+
+/// Finds or starts the keeper, and hears what it holds.
+///
+/// # Errors
+/// It can't be started, or speaks another protocol.
+pub(crate) async fn open(
+    data_dir: &DataDir,
+    options: &KeeperOptions,
+) -> service::Result<(Keeper, mpsc::Receiver<KeeperEvent>, HeldByKeeper)> {
+    let (keeper, mut events) = Keeper::open(data_dir.path(), options.clone()).await?;
+    match events.recv().await {
+        Some(KeeperEvent::Held(held)) => Ok((keeper, events, held)),
+        other => Err(Fatal::new(format!("the keeper does not say what it holds: {other:?}")).into()),
+    }
+}
+
+fn held_attempt(kept: &KeptAttempt) -> HeldAttempt {
+    let KeptAttempt { attempt, exited, totals, released: _ } = *kept;
+    HeldAttempt { attempt, phase: if exited { HeldPhase::Exited } else { HeldPhase::Running }, totals }
+}

@@ -1,0 +1,99 @@
+//! Who runs an attempt: the keeper, or a handler of this process.
+
+use crate::{
+    Handlers,
+    demo::Demo,
+    in_process::{Ended, InProcess},
+    keeper::{Keeper, Launch, LaunchCommand},
+};
+use domain::{AttemptId, FrameNo, Result, Run, Spec, Start};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+/// What became of a start.
+#[derive(Debug)]
+pub(crate) enum Started {
+    /// The keeper has it and will tell.
+    InKeeper,
+    /// It runs in this process.
+    Here,
+    /// It ran in this process and is over.
+    Over(Ended),
+    /// Nobody here runs such a thing: why.
+    Refused(String),
+}
+
+/// Everything that runs attempts.
+pub(crate) struct Executors {
+    pub keeper: Keeper,
+    /// What the keeper holds, as far as this process knows.
+    pub in_keeper: BTreeSet<AttemptId>,
+    pub in_process: InProcess,
+    /// Handlers that are commands, by name.
+    pub commands: BTreeMap<String, String>,
+    /// Handlers of this process, by name.
+    pub handlers: Handlers,
+    /// Whether what nobody knows is answered by the demo handler.
+    pub demo: bool,
+    pub grace: Duration,
+}
+
+impl Executors {
+    /// Starts an attempt. If the keeper is gone, its end tells.
+    pub async fn start(&mut self, start: Start) -> Started {
+        let Start { attempt, spec, class: _ } = start;
+        let spec: Spec = std::sync::Arc::unwrap_or_clone(spec);
+        let handler = match spec.run {
+            Run::Shell(shell) => return self.launch(attempt, LaunchCommand::Shell(shell), spec.timeout).await,
+            Run::Handler(handler) => handler,
+        };
+        let payload = handler.payload;
+        if let Some(command) = self.commands.get(&spec.name) {
+            let command = LaunchCommand::Handler { command: command.clone(), payload };
+            return self.launch(attempt, command, spec.timeout).await;
+        }
+        let over = match self.handlers.get(&spec.name) {
+            Some(handler) => self.in_process.start(attempt, &**handler, payload, spec.timeout),
+            None if self.demo => self.in_process.start(attempt, &Demo, payload, spec.timeout),
+            None => return Started::Refused(format!("this worker has no handler {}", spec.name)),
+        };
+        over.map_or(Started::Here, Started::Over)
+    }
+
+    async fn launch(&mut self, attempt: AttemptId, command: LaunchCommand, timeout: Option<Duration>) -> Started {
+        self.in_keeper.insert(attempt);
+        let launch = Launch { attempt, command, timeout, grace: self.grace };
+        gone_is_told(self.keeper.start(launch).await);
+        Started::InKeeper
+    }
+
+    /// Ends an attempt.
+    pub async fn kill(&mut self, attempt: AttemptId) {
+        if !self.in_process.kill(attempt) {
+            gone_is_told(self.keeper.kill(attempt, self.grace).await);
+        }
+    }
+
+    /// Frames up to this one are stored.
+    pub async fn release(&mut self, attempt: AttemptId, frame: FrameNo) {
+        if self.in_keeper.contains(&attempt) {
+            gone_is_told(self.keeper.release(attempt, frame).await);
+        }
+    }
+
+    /// All of an attempt is stored.
+    pub async fn forget(&mut self, attempt: AttemptId) {
+        if self.in_keeper.remove(&attempt) {
+            gone_is_told(self.keeper.forget(attempt).await);
+        }
+    }
+}
+
+/// A command to a keeper that is gone needs no answer: the keeper's end comes as an event.
+pub(crate) fn gone_is_told(result: Result<()>) {
+    if let Err(error) = result {
+        tracing::debug!(%error, "The keeper did not take a command");
+    }
+}

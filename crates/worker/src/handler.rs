@@ -1,0 +1,82 @@
+//! Handlers: code of this process that runs tasks by name.
+//!
+//! A handler ends with its process: its attempts are lost when the worker is killed, and start anew elsewhere. What must
+//! outlive the worker is a command (`--handler NAME=COMMAND`).
+
+use domain::{AttemptId, Progress, limits};
+use std::{collections::BTreeMap, pin::Pin, sync::Arc};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// What a handler returns: the result's bytes (at most [`limits::RESULT_BYTES`]), or why it failed, for people.
+pub type HandlerFuture = Pin<Box<dyn Future<Output = Result<Vec<u8>, String>> + Send>>;
+
+/// Runs the tasks of one name.
+pub trait Handler: Send + Sync + 'static {
+    /// The name: 1 to 200 characters. Tasks of this name come here.
+    fn name(&self) -> &str;
+
+    /// Runs one attempt. Polled on the worker's only thread, the first time at once: what takes long must be awaited or
+    /// spawned elsewhere. When the attempt is cancelled or out of time, [`HandlerContext::cancelled`] returns; the
+    /// future is dropped if it isn't done the kill grace later.
+    fn run(&self, context: HandlerContext, payload: Vec<u8>) -> HandlerFuture;
+}
+
+/// What a handler knows of the attempt that it runs.
+#[derive(Clone, Debug)]
+pub struct HandlerContext {
+    pub(crate) attempt: AttemptId,
+    pub(crate) cancel: CancellationToken,
+    /// Bounded; what doesn't fit is dropped: only the latest progress counts.
+    pub(crate) progress: mpsc::Sender<(AttemptId, Progress)>,
+}
+
+impl HandlerContext {
+    /// Which task, and which attempt of it.
+    pub fn attempt(&self) -> AttemptId {
+        self.attempt
+    }
+
+    /// Says how far the attempt is: 0 to 100 percent, and a message that is cut to 500 characters.
+    pub fn progress(&self, percent: u8, message: &str) {
+        let message = message.chars().take(limits::MESSAGE_CHARS).collect();
+        let _ = self.progress.try_send((self.attempt, Progress { percent: percent.min(100), message }));
+    }
+
+    /// Returns when the attempt should end early.
+    pub async fn cancelled(&self) {
+        self.cancel.cancelled().await;
+    }
+
+    /// Whether the attempt should end early.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancel.is_cancelled()
+    }
+}
+
+/// A set of handlers; of several with one name the last counts.
+#[derive(Clone, Default)]
+pub struct Handlers(BTreeMap<String, Arc<dyn Handler>>);
+
+impl Handlers {
+    /// Adds one.
+    #[must_use]
+    pub fn with(mut self, handler: impl Handler) -> Self {
+        self.0.insert(handler.name().to_owned(), Arc::new(handler));
+        self
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&Arc<dyn Handler>> {
+        self.0.get(name)
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+}
+
+impl std::fmt::Debug for Handlers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}

@@ -1,0 +1,8 @@
+//! The worker's binary, and by `worker keeper` its keeper's.
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> std::process::ExitCode {
+    worker::main(std::env::args_os(), worker::Embedding::default())
+}

@@ -1,0 +1,105 @@
+//! The worker's flags.
+
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+
+/// Where a worker listens if nothing is said, or the next free port.
+const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 50053);
+/// The most slots: each may be a process tree with two pipes in the keeper.
+const SLOTS_MAX: i64 = 10_000;
+
+/// Executes tasks: commands, and handlers by name.
+#[derive(Clone, Debug, clap::Parser)]
+#[command(name = "worker", version, about)]
+pub struct Options {
+    /// Address for gRPC, /healthz, /readyz and /metrics [default: 127.0.0.1:50053 or the next free port]
+    #[arg(long, value_name = "ADDR", value_parser = service::address, env = "BATON_LISTEN")]
+    pub listen: Option<SocketAddr>,
+    /// The scheduler
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:50052", env = "BATON_SCHEDULER")]
+    pub scheduler: String,
+    /// Name of this worker, unique among those connected [default: the host name]
+    #[arg(long, value_name = "ID", env = "BATON_ID")]
+    pub id: Option<String>,
+    /// Directory of what outlives this process; held by one worker at a time [default: ./.baton/workers/<id>]
+    #[arg(long, value_name = "DIR", env = "BATON_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// How many tasks run at once [default: the number of cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=SLOTS_MAX), env = "BATON_SLOTS")]
+    pub slots: Option<u32>,
+    /// A label that tasks may ask for; may be repeated
+    #[arg(long, value_name = "K=V", value_parser = pair, value_delimiter = ',', env = "BATON_LABEL")]
+    pub label: Vec<(String, String)>,
+    /// Runs handler tasks of this name by a line for /bin/sh: payload on stdin, result on stdout; may be repeated
+    #[arg(long, value_name = "NAME=COMMAND", value_parser = pair, env = "BATON_HANDLER")]
+    pub handler: Vec<(String, String)>,
+    /// Don't answer handler tasks that nobody knows with their payload, as a worker without --handler does on loopback
+    #[arg(long, env = "BATON_NO_DEMO", value_parser = clap::builder::BoolishValueParser::new())]
+    pub no_demo: bool,
+    /// From SIGTERM to SIGKILL when a task is cancelled or out of time
+    #[arg(long, value_name = "TIME", value_parser = service::duration, default_value = "5s", env = "BATON_KILL_GRACE")]
+    pub kill_grace: Duration,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "a doc comment would replace the heading of the shared flags")]
+    pub common: service::Options,
+}
+
+impl Options {
+    /// The address to listen on, and whether it was asked for.
+    pub(crate) fn address(&self) -> (SocketAddr, bool) {
+        (self.listen.unwrap_or(LISTEN), self.listen.is_some())
+    }
+
+    /// The worker's name.
+    pub(crate) fn name(&self) -> String {
+        self.id.clone().unwrap_or_else(|| rustix::system::uname().nodename().to_string_lossy().into_owned())
+    }
+
+    /// The data directory of a worker of this name.
+    pub(crate) fn directory(&self, name: &str) -> PathBuf {
+        self.data_dir.clone().unwrap_or_else(|| PathBuf::from("./.baton/workers").join(name))
+    }
+
+    /// How many tasks run at once.
+    pub(crate) fn slot_count(&self) -> u32 {
+        let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        self.slots.unwrap_or_else(|| u32::try_from(cores()).unwrap_or(1))
+    }
+
+    /// The labels.
+    pub(crate) fn labels(&self) -> BTreeMap<String, String> {
+        self.label.iter().cloned().collect()
+    }
+
+    /// The handlers that are commands, by name.
+    pub(crate) fn handlers(&self) -> BTreeMap<String, String> {
+        self.handler.iter().cloned().collect()
+    }
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() && !value.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        Some(_) | None => Err("must have the form NAME=VALUE".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pair_is_split_at_the_first_equals_sign() {
+        assert_eq!(pair("a=b=c"), Ok(("a".to_owned(), "b=c".to_owned())));
+        for bad in ["", "a", "=b", "a="] {
+            assert!(pair(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_worker_starts_without_any_argument() {
+        let options: Options = service::parse_from(["worker"]).unwrap();
+        assert_eq!(options.address(), ("127.0.0.1:50053".parse().unwrap(), false));
+        assert!(!options.name().is_empty() && options.slot_count() > 0);
+        assert_eq!(options.directory("w"), PathBuf::from("./.baton/workers/w"));
+    }
+}

@@ -1,0 +1,162 @@
+//! Run: a worker from its flags to its stop.
+
+use crate::{
+    Handlers, Options,
+    contact::SCHEDULER,
+    core::Core,
+    custody,
+    data_dir::DataDir,
+    direct::Direct,
+    executors::Executors,
+    grpc::Door,
+    in_process::InProcess,
+    keeper::{self, KeeperOptions},
+    leaving::Leaving,
+    link::Link,
+    meters::Meters,
+    transport::{self, Target},
+};
+use domain::{Epoch, Hello, Incarnation, KillLevel, WorkerId, limits};
+use service::{Api, Fatal, Service, Stopping};
+use session::{Session, SessionConfig};
+use std::{ffi::OsString, process::ExitCode, time::Instant};
+use tokio::sync::mpsc;
+use wire::v1::{self, worker_server::WorkerServer};
+
+/// The most starts held beyond free slots (MEASURED: more than 512 gains nothing).
+const PREFETCH_MAX: u32 = 512;
+/// Direct calls on their way to the loop. When full, callers wait.
+const COMMANDS: usize = 64;
+/// The subcommand that makes a worker's program its keeper.
+const KEEPER: &str = "keeper";
+
+/// What a program that is a worker may add to the flags.
+#[derive(Clone, Debug)]
+pub struct Embedding {
+    /// Handlers of this process.
+    pub handlers: Handlers,
+    /// Arguments that make this program a keeper: `["keeper"]` for `worker`, `["worker", "keeper"]` for `baton`.
+    pub keeper_arguments: &'static [&'static str],
+    /// The first signal ends the tasks already, as in `baton dev`.
+    pub end_tasks_on_stop: bool,
+}
+
+impl Default for Embedding {
+    fn default() -> Self {
+        Self { handlers: Handlers::default(), keeper_arguments: &[KEEPER], end_tasks_on_stop: false }
+    }
+}
+
+/// The worker's `main`: `args` begin with the program's name. `worker keeper …` becomes the keeper.
+pub fn main(args: impl IntoIterator<Item = OsString>, embedding: Embedding) -> ExitCode {
+    let args: Vec<OsString> = args.into_iter().collect();
+    if args.get(1).is_some_and(|arg| arg == KEEPER) {
+        return keeper::run(args.into_iter().skip(2));
+    }
+    let options: Options = service::parse_from(args).unwrap_or_else(|error| error.exit());
+    let common = options.common.clone();
+    service::run(&common, |stopping| async move {
+        run(options, embedding, stopping).await?;
+        Service::say_stopped("Worker");
+        Ok(())
+    })
+}
+
+/// Runs a worker until it is told to stop.
+///
+/// # Errors
+/// What keeps it from starting: the address, the data directory, the keeper, a bad flag.
+pub async fn run(options: Options, embedding: Embedding, stopping: Stopping) -> service::Result<()> {
+    let target = Target::parse(&options.scheduler)?;
+    let mut hello = hello(&options, &embedding.handlers, &target)?;
+    let data_dir = DataDir::open(&options.directory(hello.worker.as_str()))?;
+    hello.incarnation = data_dir.incarnation()?;
+    let (address, asked) = options.address();
+    let service = Service::listen("Worker", address, asked, &options.common).await?;
+    hello.address = service.addr().to_string();
+    let readiness = service.readiness();
+    readiness.waiting(SCHEDULER, format!("no contact with {} yet", options.scheduler));
+
+    let keeper_options = KeeperOptions::new(hello.worker.clone(), embedding.keeper_arguments);
+    let (keeper, keeper_events, held) = custody::open(&data_dir, &keeper_options).await?;
+    hello.kill_level = Some(held.level);
+
+    let (in_process, progress) = InProcess::new(options.kill_grace);
+    let (session_events, session_stream) = transport::session(target.clone());
+    let (output_events, output_stream) = transport::output(target);
+    let (commands, received) = mpsc::channel(COMMANDS);
+    let worker = v1::OutputFrames {
+        worker_id: hello.worker.as_str().into(),
+        incarnation: hello.incarnation.0.as_ref().into(),
+        frames: Vec::new(),
+    };
+    let executors = Executors {
+        keeper,
+        in_keeper: Default::default(),
+        in_process,
+        commands: options.handlers(),
+        handlers: embedding.handlers,
+        demo: hello.demo,
+        grace: options.kill_grace,
+    };
+    let mut core = Core {
+        began: Instant::now(),
+        meters: Meters::new(hello.slots),
+        session: Session::new(SessionConfig { known: data_dir.known(), hello, prefetch_max: PREFETCH_MAX }),
+        executors,
+        direct: Direct::default(),
+        data_dir,
+        keeper_options,
+        keeper_events,
+        progress,
+        commands: received,
+        session_events,
+        output_events,
+        session_link: Link::default(),
+        output_link: Link::default(),
+        readiness: readiness.clone(),
+        stopping: stopping.clone(),
+        leaving: Leaving::No,
+        end_tasks_on_stop: embedding.end_tasks_on_stop,
+        stop_within: options.common.stop_timeout / 2,
+        worker,
+        scheduler: options.scheduler,
+        trouble: String::new(),
+        detached: false,
+    };
+    // Before the first contact: what is held belongs into hello.
+    core.adopt(held).await;
+    let server = WorkerServer::new(Door { commands, readiness })
+        .max_decoding_message_size(limits::MESSAGE_BYTES)
+        .max_encoding_message_size(limits::MESSAGE_BYTES);
+    let serving = async { Ok(service.serve(Api::new(wire::DESCRIPTOR).serving(server), &stopping).await?) };
+    let working = async { tokio::try_join!(serving, core.run()) };
+    tokio::select! {
+        result = working => result.map(|((), ())| ()),
+        // They end when nobody listens to their events any more, which `working` does until its end.
+        ((), ()) = async { tokio::join!(session_stream, output_stream) } => Ok(()),
+    }
+}
+
+/// Who this worker is, checked before anything is made in its name.
+fn hello(options: &Options, handlers: &Handlers, target: &Target) -> Result<Hello, Fatal> {
+    let commands = options.handlers();
+    let hello = Hello {
+        worker: WorkerId::new(&options.name()),
+        incarnation: Incarnation("to be read".into()),
+        labels: options.labels(),
+        shell: true,
+        demo: target.is_loopback() && commands.is_empty() && !options.no_demo,
+        handlers: commands.into_keys().chain(handlers.names().map(ToOwned::to_owned)).collect(),
+        highest_epoch: Epoch(0),
+        held: Vec::new(),
+        slots: options.slot_count(),
+        address: String::new(),
+        kill_level: Some(KillLevel::BestEffort),
+        version: service::VERSION.to_owned(),
+    };
+    match hello.check() {
+        Ok(()) => Ok(hello),
+        Err(error) => Err(Fatal::new(error.text()).hint("see --id, --label and --handler")),
+    }
+}

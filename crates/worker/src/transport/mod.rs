@@ -1,0 +1,191 @@
+//! The two streams to the scheduler, each on a connection of its own, each opened again when it breaks.
+//!
+//! Must never interpret what it carries.
+
+mod backoff;
+
+use backoff::Backoff;
+use domain::limits;
+use service::Fatal;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio_stream::{StreamExt as _, wrappers::ReceiverStream};
+use tokio_util::sync::CancellationToken;
+use tonic::{
+    Status, Streaming,
+    transport::{Channel, Endpoint, Uri},
+};
+use wire::v1::{self, scheduler_client::SchedulerClient};
+
+/// Messages on their way out. When full, they wait in the loop's own queue, which the session bounds.
+const OUT: usize = 16;
+/// Messages on their way in. When full, the stream isn't read, and HTTP/2 holds the scheduler back.
+const IN: usize = 16;
+/// A connection that isn't made by then is tried again.
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// A peer that doesn't answer a ping for so long is gone; pings go so often.
+const PING: Duration = Duration::from_secs(20);
+
+/// What happens to a stream.
+#[derive(Debug)]
+pub(crate) enum Event<Out, In> {
+    /// It is being opened: what is sent now is its beginning. `cut` ends it.
+    Up { to: mpsc::Sender<Out>, cut: CancellationToken },
+    /// A message came.
+    Message(In),
+    /// It ended or could not be opened: why. It is opened again after a while.
+    Down(String),
+}
+
+/// The session's stream, as events.
+pub(crate) type SessionEvents = mpsc::Receiver<Event<v1::WorkerResponse, v1::TaskAssignment>>;
+/// The output stream, as events.
+pub(crate) type OutputEvents = mpsc::Receiver<Event<v1::OutputFrames, v1::OutputAcks>>;
+
+/// The scheduler's address, checked.
+#[derive(Clone, Debug)]
+pub(crate) struct Target(Endpoint);
+
+impl Target {
+    /// # Errors
+    /// [`Fatal`] if it isn't an `http://` URL.
+    pub fn parse(url: &str) -> Result<Self, Fatal> {
+        let bad = || {
+            Fatal::new(format!("--scheduler: {url} is not a URL such as http://127.0.0.1:50052"))
+                .hint("the worker speaks plain HTTP/2 to its scheduler")
+        };
+        let uri: Uri = url.parse().map_err(|_| bad())?;
+        if uri.scheme_str() != Some("http") || uri.host().is_none_or(str::is_empty) {
+            return Err(bad());
+        }
+        let endpoint = Endpoint::from(uri).connect_timeout(CONNECT_WITHIN).tcp_nodelay(true);
+        let endpoint = endpoint.http2_keep_alive_interval(PING).keep_alive_timeout(PING).keep_alive_while_idle(true);
+        Ok(Self(endpoint))
+    }
+
+    /// Whether the scheduler is on this machine.
+    pub fn is_loopback(&self) -> bool {
+        let host = self.0.uri().host().unwrap_or_default().trim_matches(['[', ']']);
+        host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    }
+
+    async fn connect(&self) -> Result<SchedulerClient<Channel>, String> {
+        let channel = self.0.connect().await.map_err(|error| innermost(&error))?;
+        let client = SchedulerClient::new(channel);
+        Ok(client.max_decoding_message_size(limits::MESSAGE_BYTES).max_encoding_message_size(limits::MESSAGE_BYTES))
+    }
+}
+
+/// Keeps the session's stream open until nobody listens any more.
+pub(crate) fn session(target: Target) -> (SessionEvents, impl Future<Output = ()>) {
+    let (events, receiver) = mpsc::channel(IN);
+    let call = async |mut client: SchedulerClient<Channel>, out| client.register_worker(out).await;
+    (receiver, keep_open(target, events, call))
+}
+
+/// Keeps the output stream open until nobody listens any more.
+pub(crate) fn output(target: Target) -> (OutputEvents, impl Future<Output = ()>) {
+    let (events, receiver) = mpsc::channel(IN);
+    let call = async |mut client: SchedulerClient<Channel>, out| client.stream_output(out).await;
+    (receiver, keep_open(target, events, call))
+}
+
+async fn keep_open<Out, In>(
+    target: Target,
+    events: mpsc::Sender<Event<Out, In>>,
+    call: impl AsyncFn(SchedulerClient<Channel>, ReceiverStream<Out>) -> Result<tonic::Response<Streaming<In>>, Status>,
+) {
+    let mut backoff = Backoff::default();
+    while !events.is_closed() {
+        let (heard, why) = once(&target, &events, &call).await;
+        if heard {
+            backoff = Backoff::default();
+        }
+        if events.send(Event::Down(why)).await.is_err() {
+            return;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(backoff.next()) => {}
+            () = events.closed() => return,
+        }
+    }
+}
+
+/// One life of a stream: whether anything was heard, and why it ended.
+async fn once<Out, In>(
+    target: &Target,
+    events: &mpsc::Sender<Event<Out, In>>,
+    call: &impl AsyncFn(SchedulerClient<Channel>, ReceiverStream<Out>) -> Result<tonic::Response<Streaming<In>>, Status>,
+) -> (bool, String) {
+    let client = match target.connect().await {
+        Ok(client) => client,
+        Err(error) => return (false, error),
+    };
+    let (to, out) = mpsc::channel(OUT);
+    let cut = CancellationToken::new();
+    if events.send(Event::Up { to, cut: cut.clone() }).await.is_err() {
+        return (false, "nobody listens".to_owned());
+    }
+    let mut heard = false;
+    let life = async {
+        let mut messages = match call(client, ReceiverStream::new(out)).await {
+            Ok(response) => response.into_inner(),
+            Err(status) => return said(&status),
+        };
+        loop {
+            match messages.next().await {
+                Some(Ok(message)) => {
+                    heard = true;
+                    if events.send(Event::Message(message)).await.is_err() {
+                        return "nobody listens".to_owned();
+                    }
+                }
+                Some(Err(status)) => return said(&status),
+                None => return "the scheduler ended the stream".to_owned(),
+            }
+        }
+    };
+    let why = tokio::select! {
+        why = life => why,
+        () = cut.cancelled() => "given up by this worker".to_owned(),
+    };
+    (heard, why)
+}
+
+/// What the scheduler said, or what broke.
+fn said(status: &Status) -> String {
+    match std::error::Error::source(status) {
+        Some(source) => innermost(source),
+        None if status.message().is_empty() => format!("{:?}", status.code()),
+        None => status.message().to_owned(),
+    }
+}
+
+/// The cause at the end of the chain says what happened; those before it say through whom it was learned.
+fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut last = error;
+    while let Some(source) = last.source() {
+        last = source;
+    }
+    last.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_plain_urls_are_schedulers() {
+        for (url, loopback) in [
+            ("http://127.0.0.1:50052", true),
+            ("http://localhost:1", true),
+            ("http://[::1]:1", true),
+            ("http://10.0.0.1:50052", false),
+        ] {
+            assert_eq!(Target::parse(url).unwrap().is_loopback(), loopback, "{url}");
+        }
+        for bad in ["", "127.0.0.1:50052", "https://x:1", "unix:/x", "http://"] {
+            assert!(Target::parse(bad).is_err(), "{bad}");
+        }
+    }
+}
