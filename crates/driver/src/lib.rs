@@ -88,8 +88,11 @@ impl Driver {
         Some(Step::Commit(batch))
     }
 
-    /// Handles inputs until one needs facts or the batch is full.
+    /// Handles what is due, then inputs until one needs facts or the batch is full.
     fn handle_inbox(&mut self, now: Now) -> Option<Vec<Need>> {
+        if self.next_deadline().is_some_and(|due| due <= now.mono) {
+            self.handle(now, Input::Tick, &[]);
+        }
         while self.open.len() < BATCH_EFFECTS {
             let input = self.inbox.pop_front()?;
             let needs = self.engine.needs(&input);
@@ -126,9 +129,11 @@ impl Driver {
         self.flying.is_some() || self.asking.is_some() || !self.inbox.is_empty() || !self.open.is_empty()
     }
 
-    /// When [`Input::Tick`] is due.
+    /// When [`Driver::poll`] has something to do though nothing comes; `None` as well while an answer has to come first:
+    /// whoever slept until a deadline that can't be kept would never sleep.
     pub fn next_deadline(&self) -> Option<Monotonic> {
-        self.engine.next_deadline()
+        let blocked = self.asking.is_some() || self.open.len() >= BATCH_EFFECTS;
+        self.engine.next_deadline().filter(|_| !blocked)
     }
 
     /// What readers may see of workers and queues. Publish it after a commit, not before.

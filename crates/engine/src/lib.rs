@@ -210,6 +210,11 @@ impl Engine {
         self.stats
     }
 
+    /// How many tasks are in memory: those that aren't final, and those whose end isn't committed.
+    pub fn open_tasks(&self) -> usize {
+        self.tasks.len()
+    }
+
     /// A resident task.
     pub fn task(&self, id: TaskId) -> Option<&Task> {
         self.tasks.get(&id).map(|r| &*r.task)

@@ -101,9 +101,6 @@ impl<'a> Reign<'a> {
 
     /// Does what the driver wants next.
     pub fn step(&mut self) -> Result<(), Ended> {
-        if self.driver.next_deadline().is_some_and(|due| due <= self.clock.now().mono) {
-            self.driver.push(Input::Tick);
-        }
         while let Some(step) = self.driver.poll(self.clock.now()) {
             let answers = self.answers.clone();
             let handed = match step {

@@ -82,7 +82,10 @@ impl World {
         let attempt = AttemptId { task: id, no: last.no };
         let Some((exit, totals)) = self.checks.exits.get(&attempt) else { panic!("{id} completed, but never exited") };
         assert!(exit.success(), "{id} completed, but exited with {exit:?}");
-        assert_eq!(self.scheduler.stored(attempt), totals.frames, "{id}: output");
+        let tails = self.scheduler.disk.reader().tails(id).unwrap_or_default();
+        let mut frames = self.scheduler.output.get(&attempt).cloned().unwrap_or_default();
+        frames.extend(tails.iter().filter(|(_, f)| f.attempt == attempt).map(|(_, f)| f.number));
+        assert_eq!(frames.into_iter().collect::<Vec<_>>(), (1..=totals.frames).collect::<Vec<_>>(), "{id}: output");
         assert_eq!(last.totals, *totals, "{id}: totals");
     }
 }

@@ -42,9 +42,9 @@ enum Job {
 }
 
 impl Scheduler {
-    /// Nothing is being decided or committed.
+    /// Nothing is being decided or committed, and every task has ended.
     pub fn is_idle(&self) -> bool {
-        self.process.as_ref().is_some_and(|p| !p.driver.is_busy())
+        self.process.as_ref().is_some_and(|p| !p.driver.is_busy() && p.driver.engine().open_tasks() == 0)
     }
 
     /// How far the output of an attempt is stored without a gap.
@@ -120,7 +120,6 @@ impl World {
     pub(crate) fn tick_scheduler(&mut self, reign: u64) {
         let Some(process) = self.scheduler.process.as_mut().filter(|p| p.reign == reign) else { return };
         process.ticking = false;
-        process.driver.push(Input::Tick);
         self.turn();
     }
 
@@ -213,12 +212,7 @@ impl World {
                     self.after(delay, Happening::Answer { call, reply });
                 }
                 Effect::Order(session, order) => orders.entry(session).or_default().push(order),
-                Effect::Publish { event, tail } => {
-                    self.checks.published(&event);
-                    for frame in &tail.0 {
-                        self.scheduler.output.entry(frame.attempt).or_default().insert(frame.number);
-                    }
-                }
+                Effect::Publish { event, tail: _ } => self.checks.published(&event),
                 Effect::Close(session, _) => {
                     if let Some(connection) = self.connections.get(&session.0) {
                         self.cut(connection.worker);
