@@ -3,6 +3,8 @@
 //! `proto/baseline.txt` is what was promised. `UPDATE_BASELINE=1 cargo test -p wire` adds what is new; a line that is in the
 //! file is never taken out of it by that.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use prost::Message as _;
 use prost_types::{
     DescriptorProto, EnumDescriptorProto, FileDescriptorSet, ServiceDescriptorProto, field_descriptor_proto,

@@ -1,5 +1,7 @@
 //! What a client may ask for, field by field (CONTRACT 2).
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use domain::{HandlerRun, Kind, RetryPolicy, Run, ShellRun, Spec, WorkerId};
 use std::{collections::BTreeMap, time::Duration};
 use wire::v1::{self, task_spec};

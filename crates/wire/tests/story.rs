@@ -1,5 +1,7 @@
 //! A task and its story as clients see them.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use domain::{
     Attempt, AttemptId, AttemptNo, Ending, Event, EventKind, Exit, Final, Frame, Incarnation, Progress, Spec, Stamp,
     State, StreamName, Task, TaskId, Totals, UnixMillis, Wait, WaitReason, WorkerId,
