@@ -1,0 +1,238 @@
+//! What clients meet at the gateway while its scheduler is away, breaks, or refuses.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod stand_in;
+
+use client::{Error, v1};
+use domain::Kind;
+use futures_util::{StreamExt as _, future::join_all};
+use stand_in::{Door, Nowhere, Scheduler};
+
+const ID: &str = "0199a0b2-6d1c-7000-8a4f-3c2b1d0e9f88";
+
+fn named(name: &str) -> v1::TaskSpec {
+    v1::TaskSpec { name: name.into(), ..Default::default() }
+}
+
+fn any_port() -> std::net::SocketAddr {
+    ([127, 0, 0, 1], 0).into()
+}
+
+#[tokio::test]
+async fn without_a_scheduler_every_call_says_so() {
+    let nowhere = Nowhere::hold();
+    let scheduler = nowhere.addr();
+    let door = Door::open(scheduler).await;
+    let c = &door.client;
+    let list = v1::ListTasksRequest::default;
+    let read = v1::ReadOutputRequest { task_id: ID.into(), stream: 1, ..Default::default() };
+    let errors = [
+        c.submit(named("x")).await.map(drop).unwrap_err(),
+        c.submit_many(vec![named("x")]).await.map(drop).unwrap_err(),
+        c.get(ID).await.map(drop).unwrap_err(),
+        c.list(list()).await.map(drop).unwrap_err(),
+        c.cancel(ID, true).await.map(drop).unwrap_err(),
+        c.workers().await.map(drop).unwrap_err(),
+        c.resolve("last").await.map(drop).unwrap_err(),
+        c.watch(ID, "", true).await.map(drop).unwrap_err(),
+        c.output(read).await.map(drop).unwrap_err(),
+    ];
+    for error in errors {
+        assert_eq!(error.kind(), Some(Kind::Unavailable));
+        assert_eq!(error.to_string(), format!("no scheduler at http://{scheduler}"));
+    }
+    assert!(!c.health().await.unwrap().healthy);
+    door.close().await;
+}
+
+#[tokio::test]
+async fn wrong_input_needs_no_scheduler_to_be_refused() {
+    let nowhere = Nowhere::hold();
+    let door = Door::open(nowhere.addr()).await;
+    let c = &door.client;
+    let page = v1::ListTasksRequest { page_size: -1, ..Default::default() };
+    let read = |task_id: &str, stream| v1::ReadOutputRequest { task_id: task_id.into(), stream, ..Default::default() };
+    let table = [
+        ("name: ", c.submit(named("")).await.map(drop)),
+        ("tasks: ", c.submit_many(Vec::new()).await.map(drop)),
+        ("tasks: ", c.submit_many(vec![named("x"); 10_001]).await.map(drop)),
+        ("tasks[1].name: ", c.submit_many(vec![named("x"), named("")]).await.map(drop)),
+        ("task_id: ", c.get("").await.map(drop)),
+        ("task_id: ", c.get("last").await.map(drop)),
+        ("task_id: ", c.cancel("0199", true).await.map(drop)),
+        ("task_id: ", c.watch("x", "", false).await.map(drop)),
+        ("after: ", c.watch(ID, "first", false).await.map(drop)),
+        ("task_id: ", c.output(read("x", 1)).await.map(drop)),
+        ("stream: ", c.output(read(ID, 0)).await.map(drop)),
+        ("page_size: ", c.list(page).await.map(drop)),
+    ];
+    for (field, result) in table {
+        let error = result.unwrap_err();
+        assert_eq!(error.kind(), Some(Kind::Invalid), "{field}: {error}");
+        assert!(error.to_string().starts_with(field), "{field}: {error}");
+    }
+    door.close().await;
+}
+
+#[tokio::test]
+async fn a_gateway_that_is_not_there_is_unreachable() {
+    let nowhere = Nowhere::hold();
+    let addr = nowhere.addr();
+    let client = client::Client::connect(&format!("http://{addr}")).unwrap();
+    let error = client.health().await.unwrap_err();
+    assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
+    assert_eq!(error.to_string(), format!("no gateway at http://{addr}"));
+}
+
+#[tokio::test]
+async fn the_scheduler_is_found_when_it_comes() {
+    let scheduler = Scheduler::new();
+    let nowhere = Nowhere::hold();
+    let addr = nowhere.addr();
+    let door = Door::open(addr).await;
+    assert!(door.client.submit(named("x")).await.is_err());
+    let running = scheduler.start(addr).await;
+    let accepted = door.client.submit(named("x")).await.unwrap();
+    assert_eq!(accepted.state_reason, "no_worker: no worker is connected");
+    assert_eq!(door.client.get(&accepted.task_id).await.unwrap().spec.unwrap().name, "x");
+    while !door.client.health().await.unwrap().healthy {
+        tokio::task::yield_now().await;
+    }
+    door.close().await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_submit_whose_call_broke_is_repeated_with_the_same_ids() {
+    let scheduler = Scheduler::new();
+    scheduler.script.lock().unwrap().break_submits = 2;
+    let running = scheduler.start(any_port()).await;
+    let door = Door::open(running.addr).await;
+    let accepted = door.client.submit(named("x")).await.unwrap();
+    {
+        let script = scheduler.script.lock().unwrap();
+        let ids = vec![accepted.task_id.clone()];
+        assert_eq!(script.submits, [(ids.clone(), false), (ids.clone(), true), (ids, true)]);
+        assert_eq!(script.tasks.len(), 1);
+    }
+    door.close().await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn submits_that_come_while_one_is_under_way_share_a_call() {
+    let scheduler = Scheduler::new();
+    scheduler.go.send_replace(false);
+    let running = scheduler.start(any_port()).await;
+    let door = Door::open(running.addr).await;
+    let calls = (0..50).map(|i| {
+        let client = door.client.clone();
+        tokio::spawn(async move { client.submit(named(&format!("t{i}"))).await.unwrap().task_id })
+    });
+    let calls: Vec<_> = calls.collect();
+    while scheduler.script.lock().unwrap().submits.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    scheduler.go.send_replace(true);
+    let mut ids: Vec<_> = join_all(calls).await.into_iter().map(|id| id.unwrap()).collect();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 50, "each has its own id");
+    {
+        let script = scheduler.script.lock().unwrap();
+        assert!(script.submits.len() < 50, "{} calls", script.submits.len());
+        assert_eq!(script.tasks.len(), 50);
+    }
+    door.close().await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn one_callers_conflict_is_not_anothers() {
+    let scheduler = Scheduler::new();
+    scheduler.go.send_replace(false);
+    let running = scheduler.start(any_port()).await;
+    let door = Door::open(running.addr).await;
+    let calls = ["a", "conflict", "b", "c"].map(|name| {
+        let client = door.client.clone();
+        tokio::spawn(async move { client.submit(named(name)).await })
+    });
+    while scheduler.script.lock().unwrap().submits.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    scheduler.go.send_replace(true);
+    let kinds: Vec<_> = join_all(calls).await.into_iter().map(|r| r.unwrap().err().and_then(|e| e.kind())).collect();
+    assert_eq!(kinds, [None, Some(Kind::Conflict), None, None]);
+    door.close().await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn readers_go_on_where_a_broken_stream_was() {
+    let scheduler = Scheduler::new();
+    let running = scheduler.start(any_port()).await;
+    let door = Door::open(running.addr).await;
+    let story = door.client.watch(ID, "", true).await.unwrap();
+    let ids: Vec<_> = story.map(|event| event.unwrap().id).collect().await;
+    assert_eq!(ids, ["1.0", "2.0", "3.0"], "each event once, and the stream ends after the final one");
+    let read = v1::ReadOutputRequest { task_id: ID.into(), stream: 1, follow: true, ..Default::default() };
+    let output = door.client.output(read).await.unwrap();
+    let bytes: Vec<u8> = output.map(|chunk| chunk.unwrap().data.to_vec()).concat().await;
+    assert_eq!(bytes, b"0123456789");
+    {
+        let script = scheduler.script.lock().unwrap();
+        assert_eq!(script.watches, ["", "1.0", "2.0"]);
+        assert_eq!(script.reads, [(0, 0), (2, 3), (2, 6), (2, 9)]);
+    }
+    door.close().await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn progress_is_told_through_a_break_up_to_the_end() {
+    let scheduler = Scheduler::new();
+    let running = scheduler.start(any_port()).await;
+    let door = Door::open(running.addr).await;
+    let mut raw = v1::gateway_client::GatewayClient::connect(format!("http://{}", door.addr)).await.unwrap();
+    let stream = raw.subscribe_progress(v1::ProgressRequest { task_id: ID.into() }).await.unwrap().into_inner();
+    let told: Vec<_> = stream.map(|p| p.map(|p| (p.status(), p.progress_percent)).unwrap()).collect().await;
+    use v1::TaskStatus::{Completed, Pending, Running};
+    assert_eq!(told, [(Pending, 0), (Running, 0), (Completed, 100)]);
+    drop(raw);
+    door.close().await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn the_schedulers_refusals_keep_their_kind() {
+    let running = Scheduler::new().start(any_port()).await;
+    let door = Door::open(running.addr).await;
+    assert_eq!(door.client.get(ID).await.unwrap_err().kind(), Some(Kind::NotFound));
+    assert_eq!(door.client.cancel(ID, true).await.unwrap_err().kind(), Some(Kind::Precondition));
+    assert_eq!(door.client.resolve("0").await.unwrap_err().kind(), Some(Kind::Precondition));
+    door.close().await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_finds_a_restarted_gateway_and_goes_on() {
+    let scheduler = Scheduler::new();
+    let running = scheduler.start(any_port()).await;
+    let door = Door::open(running.addr).await;
+    let mut story = door.client.watch(ID, "", true).await.unwrap();
+    assert_eq!(story.next().await.unwrap().unwrap().id, "1.0");
+    let addr = door.addr;
+    door.close().await;
+    let scheduler_url = format!("http://{}", running.addr);
+    let listen = addr.to_string();
+    let options: gateway::Options =
+        service::parse_from(["gateway", "--listen", &listen, "--scheduler", &scheduler_url]).unwrap();
+    let stopping = service::Stopping::new();
+    let again = tokio::spawn(gateway::run(options, stopping.clone()));
+    let rest: Vec<_> = story.map(|event| event.unwrap().id).collect().await;
+    assert_eq!(rest, ["2.0", "3.0"]);
+    stopping.request();
+    again.await.unwrap().unwrap();
+    running.stop().await;
+}
