@@ -79,6 +79,7 @@ impl Engine {
         if legacy {
             self.arm_legacy_timeout(now, attempt, &spec);
         }
+        self.watch_prefetched(now, worker);
         if let Some(session) = session {
             let start = Start { attempt, spec, class: class.0 };
             self.effects.push(Effect::Order(session, Order::Start(start)));

@@ -62,6 +62,7 @@ impl Engine {
         self.touch(attempt.task);
         if let Some(worker) = self.workers.get_mut(&worker) {
             worker.held.remove(&attempt.task);
+            worker.ends += 1;
         }
         if let Some((session, number)) = waiting
             && let Some(session) = self.workers.by_session_mut(session).and_then(|w| w.session.as_mut())

@@ -53,7 +53,15 @@ impl Engine {
                 self.effects.push(Effect::Close(older, error));
             }
         }
-        self.workers.insert(Worker { hello, session: None, held: books, away_since: now.mono, heard: now.wall });
+        self.workers.insert(Worker {
+            hello,
+            session: None,
+            held: books,
+            away_since: now.mono,
+            heard: now.wall,
+            ends: 0,
+            watched: None,
+        });
         self.workers.attach(&id, Session::new(session, now.mono, credit));
         self.timers.set(now.mono + self.config.silence, Timer::Silence(session));
     }

@@ -19,6 +19,7 @@ mod legacy;
 mod load;
 mod placement;
 mod progress;
+mod recall;
 mod report;
 mod snapshot;
 mod stored;

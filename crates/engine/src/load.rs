@@ -75,5 +75,13 @@ fn absent(now: Now, attempt: &domain::Attempt) -> Worker {
         kill_level: Some(domain::KillLevel::BestEffort),
         version: String::new(),
     };
-    Worker { hello, session: None, held: BTreeMap::new(), away_since: now.mono, heard: domain::UnixMillis(0) }
+    Worker {
+        hello,
+        session: None,
+        held: BTreeMap::new(),
+        away_since: now.mono,
+        heard: domain::UnixMillis(0),
+        ends: 0,
+        watched: None,
+    }
 }

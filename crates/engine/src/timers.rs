@@ -15,6 +15,8 @@ pub(crate) enum Timer {
     Lost(WorkerId, Monotonic),
     /// Progress that was held back may become an event.
     Progress(AttemptId),
+    /// Attempts sent ahead to a worker may be stuck there.
+    Prefetched(WorkerId),
     /// An attempt on a worker that can't be told to stop has run out of time.
     Timeout(AttemptId),
 }

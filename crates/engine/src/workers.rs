@@ -14,6 +14,9 @@ pub(crate) struct Worker {
     /// Since when it is out of contact.
     pub away_since: Monotonic,
     pub heard: UnixMillis,
+    /// Attempts that have ended on it, and how many had when its prefetched ones were last looked at.
+    pub ends: u64,
+    pub watched: Option<u64>,
 }
 
 #[derive(Debug)]

@@ -110,3 +110,19 @@ fn a_worker_of_the_older_dialect_gets_stray_handler_tasks_one_a_slot() {
     assert_eq!([desk.state(1), desk.state(3)], ["gone", "dispatched"]);
     assert_eq!(desk.cancel(2), Ok(domain::StateWord::Cancelled), "it can't be told to stop: final at once");
 }
+
+#[test]
+fn what_is_stuck_behind_a_long_task_goes_to_a_free_worker_once_it_is_given_back() {
+    let mut desk = Desk::new();
+    desk.hello(1, hello("a")).offer(1, 4, 3).submit(1, shell()).exit(1, 1, 1, Exit::Code(0));
+    for n in 2..=4 {
+        desk.submit(n, shell());
+    }
+    assert_eq!(["dispatched"; 3], [desk.state(2), desk.state(3), desk.state(4)], "they are known to be short");
+    desk.started(1, 2, 1);
+    assert!(desk.pass(0.5).orders().is_empty(), "nobody else is free");
+    desk.worker(2, "b", 1);
+    assert_eq!(desk.pass(0.15).orders(), ["1: recall 3#1"]);
+    desk.report(1, desk::attempt(3, 1), domain::ReportKind::Recalled);
+    assert_eq!(desk.orders()[0], "2: start 3#2");
+}
