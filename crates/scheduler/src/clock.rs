@@ -16,10 +16,7 @@ impl Clock {
 
     pub fn now(self) -> Now {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_millis();
-        Now {
-            mono: Monotonic(self.start.elapsed()),
-            wall: UnixMillis(i64::try_from(wall).unwrap_or(i64::MAX)),
-        }
+        Now { mono: Monotonic(self.start.elapsed()), wall: UnixMillis(i64::try_from(wall).unwrap_or(i64::MAX)) }
     }
 
     /// The moment of a deadline, for sleeping.

@@ -81,14 +81,19 @@ impl Core {
             store_id: Arc::clone(&opened.store_id),
             epoch: opened.epoch,
         };
-        tracing::info!(epoch = opened.epoch.0, commit = opened.commit.0, open_tasks = loaded.tasks.len(), "Store opened");
+        tracing::info!(
+            epoch = opened.epoch.0,
+            commit = opened.commit.0,
+            open_tasks = loaded.tasks.len(),
+            "Store opened"
+        );
         let mut driver = Driver::new(clock.now(), config, loaded);
         for attempt in attempts {
             let frames = self.story.stored(attempt);
             driver.push(Input::OutputStored { attempt, frames });
         }
         let (reign, answers) =
-            Reign::new(driver, opened.epoch, clock, &self.writer, outbox, replies, &self.story, &self.views);
+            Reign::new(driver, opened.epoch, clock, &self.writer, outbox, replies, &self.story, &mut self.views);
         self.readiness.done("store");
         Ok(serve(reign, answers, &mut self.messages, &self.stopping).await)
     }

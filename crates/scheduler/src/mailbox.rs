@@ -76,6 +76,11 @@ impl Handle {
         Ok((session, from))
     }
 
+    /// Puts a message from a thread outside the event loop, blocking it while the mailbox is full. False: nobody reads.
+    pub(crate) fn put_from_thread(&self, message: Message) -> bool {
+        self.messages.blocking_send(message).is_ok()
+    }
+
     /// Puts a message, waiting while the mailbox is full.
     pub(crate) async fn put(&self, message: Message) -> Result<()> {
         self.messages.send(message).await.map_err(|_| stopping())

@@ -35,7 +35,7 @@ pub(crate) struct Reign<'a> {
     pub outbox: &'a mut Outbox,
     pub replies: &'a mut Replies,
     pub story: &'a crate::story::Handle,
-    pub views: &'a Views,
+    pub views: &'a mut Views,
     answers: mpsc::Sender<Answer>,
 }
 
@@ -52,7 +52,7 @@ impl<'a> Reign<'a> {
         outbox: &'a mut Outbox,
         replies: &'a mut Replies,
         story: &'a crate::story::Handle,
-        views: &'a Views,
+        views: &'a mut Views,
     ) -> (Self, mpsc::Receiver<Answer>) {
         let (answers, incoming) = mpsc::channel(ANSWERS);
         (Self { driver, epoch, clock, writer, outbox, replies, story, views, answers }, incoming)
@@ -152,11 +152,12 @@ impl<'a> Reign<'a> {
                 }
             }
         }
-        for (session, orders) in orders {
-            self.send(session, orders);
-        }
+        // The story before the orders: it must know of an attempt before its output can arrive.
         if !events.is_empty() {
             self.story.publish(events).await;
+        }
+        for (session, orders) in orders {
+            self.send(session, orders);
         }
     }
 

@@ -37,7 +37,9 @@ impl Replies {
         match (self.waiting.remove(&caller), reply) {
             (Some(Waiting::Submit(to)), Reply::Submitted(result)) => drop(to.send(result)),
             (Some(Waiting::Cancel(to)), Reply::Cancelled(result)) => drop(to.send(result)),
-            (None, _) | (Some(Waiting::Submit(_)), Reply::Cancelled(_)) | (Some(Waiting::Cancel(_)), Reply::Submitted(_)) => {}
+            (None, _)
+            | (Some(Waiting::Submit(_)), Reply::Cancelled(_))
+            | (Some(Waiting::Cancel(_)), Reply::Submitted(_)) => {}
         }
     }
 }

@@ -30,23 +30,24 @@ impl View {
 /// The publishing side.
 pub(crate) struct Views {
     to: watch::Sender<View>,
-    last: std::cell::Cell<Option<Instant>>,
-    stale: std::cell::Cell<bool>,
+    last: Option<Instant>,
+    stale: bool,
 }
 
 impl Views {
     pub fn new() -> (Self, watch::Receiver<View>) {
         let (to, from) = watch::channel(View::default());
-        (Self { to, last: std::cell::Cell::new(None), stale: std::cell::Cell::new(false) }, from)
+        (Self { to, last: None, stale: false }, from)
     }
 
     /// Publishes a new view, unless the last one is young: then it is due later.
-    pub fn publish(&self, view: impl FnOnce() -> View) {
-        if self.last.get().is_some_and(|last| last.elapsed() < EVERY) {
-            return self.stale.set(true);
+    pub fn publish(&mut self, view: impl FnOnce() -> View) {
+        if self.last.is_some_and(|last| last.elapsed() < EVERY) {
+            self.stale = true;
+            return;
         }
-        self.last.set(Some(Instant::now()));
-        self.stale.set(false);
+        self.last = Some(Instant::now());
+        self.stale = false;
         let view = view();
         crate::gauges::set(&view);
         self.to.send_replace(view);
@@ -54,6 +55,6 @@ impl Views {
 
     /// When the next one is due, if anything changed since the last.
     pub fn due(&self) -> Option<tokio::time::Instant> {
-        self.last.get().filter(|_| self.stale.get()).map(|last| tokio::time::Instant::from_std(last + EVERY))
+        self.last.filter(|_| self.stale).map(|last| tokio::time::Instant::from_std(last + EVERY))
     }
 }

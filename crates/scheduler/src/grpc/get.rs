@@ -25,8 +25,9 @@ pub(super) async fn get(door: &Door, request: v1::GetTaskRequest) -> Result<v1::
 fn waiting(task: &Task, snapshot: &Snapshot, behind: u64) -> Option<WaitReason> {
     match &task.state {
         // A task that could start is between two commits: it is next.
-        State::Pending(Wait::Queued) => explain(&task.spec, &snapshot.workers, &snapshot.offered, || behind)
-            .or(Some(WaitReason::Queued { behind })),
+        State::Pending(Wait::Queued) => {
+            explain(&task.spec, &snapshot.workers, &snapshot.offered, || behind).or(Some(WaitReason::Queued { behind }))
+        }
         State::Pending(Wait::BackingOff(due)) => Some(WaitReason::BackingOff { until: due.at }),
         State::Dispatched(attempt) | State::Running(attempt) | State::Cancelling(attempt) => {
             let away = |w: &&domain::WorkerSnapshot| w.status == WorkerStatus::Disconnected;

@@ -9,8 +9,8 @@ pub(super) fn message(message: v1::worker_response::Message) -> Result<LegacyMes
     use v1::worker_response::Message as M;
     match message {
         M::Heartbeat(v1::WorkerHeartbeat { worker_id, worker_address, available_slots, timestamp: _ }) => {
-            let slots = u32::try_from(available_slots)
-                .map_err(|_| Error::field("available_slots", "must not be negative"))?;
+            let slots =
+                u32::try_from(available_slots).map_err(|_| Error::field("available_slots", "must not be negative"))?;
             Ok(LegacyMessage::Heartbeat { worker: WorkerId::new(&worker_id), address: worker_address, slots })
         }
         M::Progress(v1::TaskProgress { task_id, status: _, progress_percent, message, timestamp: _ }) => {

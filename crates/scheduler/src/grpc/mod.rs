@@ -68,7 +68,10 @@ impl v1::scheduler_server::Scheduler for Door {
     type WatchTaskStream = Out<v1::TaskEvent>;
     type ReadOutputStream = Out<v1::OutputChunk>;
 
-    async fn register_worker(&self, request: Request<Streaming<v1::WorkerResponse>>) -> Answer<Out<v1::TaskAssignment>> {
+    async fn register_worker(
+        &self,
+        request: Request<Streaming<v1::WorkerResponse>>,
+    ) -> Answer<Out<v1::TaskAssignment>> {
         register::register(self, request.into_inner()).await.map(Response::new).map_err(|e| wire::status(&e))
     }
 
@@ -99,7 +102,7 @@ impl v1::scheduler_server::Scheduler for Door {
     }
 
     async fn read_output(&self, request: Request<v1::ReadOutputRequest>) -> Answer<Out<v1::OutputChunk>> {
-        let chunks = output::read(self, request.into_inner()).await.map_err(|e| wire::status(&e))?;
+        let chunks = output::read_output(self, request.into_inner()).await.map_err(|e| wire::status(&e))?;
         self.stream(chunks)
     }
 

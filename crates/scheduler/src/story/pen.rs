@@ -1,0 +1,89 @@
+//! The thread that writes output: one batch at a time, one sync a batch, again and again until it succeeds.
+
+use domain::{AttemptId, FrameNo};
+use output::{Output, Placed};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::{collections::BTreeMap, io, thread, time::Duration};
+use tokio::sync::mpsc;
+
+/// Pause after a failed write: a full disk heals by itself, but not at once.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// A batch that was handed over: stored, or refused for what is in it.
+pub(super) struct Written {
+    pub frames: Vec<Placed>,
+    pub stored: bool,
+}
+
+/// The actor's end of the thread.
+pub(super) struct Pen {
+    /// Holds one batch; the actor hands over the next only after the answer to the last, so it is never full.
+    batches: SyncSender<Vec<Placed>>,
+    pub written: mpsc::Receiver<Written>,
+    busy: bool,
+}
+
+impl Pen {
+    /// Starts the thread. `stored` is called on it for each attempt after each sync; it may block.
+    pub fn start(output: Box<dyn Output>, stored: impl FnMut(AttemptId, FrameNo) + Send + 'static) -> io::Result<Self> {
+        let (batches, queue) = sync_channel(1);
+        let (answers, written) = mpsc::channel(1);
+        thread::Builder::new().name("output-writer".into()).spawn(move || write(output, &queue, &answers, stored))?;
+        Ok(Self { batches, written, busy: false })
+    }
+
+    /// Hands over what waits, if the thread is free and anything does. False: the thread is gone.
+    pub fn hand_over(&mut self, waiting: &mut Vec<Placed>) -> bool {
+        if self.busy || waiting.is_empty() {
+            return true;
+        }
+        self.busy = true;
+        self.batches.try_send(std::mem::take(waiting)).is_ok()
+    }
+
+    /// The answer to the batch handed over came.
+    pub fn answered(&mut self) {
+        self.busy = false;
+    }
+}
+
+fn write(
+    mut output: Box<dyn Output>,
+    queue: &Receiver<Vec<Placed>>,
+    answers: &mpsc::Sender<Written>,
+    mut stored: impl FnMut(AttemptId, FrameNo),
+) {
+    while let Ok(frames) = queue.recv() {
+        let Some(done) = append(output.as_mut(), &frames, queue) else { return };
+        let mut last = BTreeMap::new();
+        if done {
+            last.extend(frames.iter().map(|placed| (placed.frame.attempt, placed.frame.number)));
+        }
+        // The story first: the engine may end the task on the word that follows, and that event comes after the frames.
+        if answers.blocking_send(Written { frames, stored: done }).is_err() {
+            return;
+        }
+        for (attempt, number) in last {
+            stored(attempt, number);
+        }
+    }
+}
+
+/// Writes until it succeeds; false if the frames themselves are refused, `None` if nobody waits any more.
+fn append(output: &mut dyn Output, frames: &[Placed], queue: &Receiver<Vec<Placed>>) -> Option<bool> {
+    loop {
+        let error = match output.append(frames) {
+            Ok(()) => return Some(true),
+            Err(error) => error,
+        };
+        if matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput) {
+            tracing::error!(%error, "Output refused");
+            return Some(false);
+        }
+        tracing::error!(%error, "Output cannot be stored; trying again");
+        match queue.recv_timeout(PAUSE) {
+            Err(RecvTimeoutError::Timeout) => {}
+            Ok(_) | Err(RecvTimeoutError::Disconnected) => return None,
+        }
+    }
+}
