@@ -4,6 +4,7 @@
 
 mod binaries;
 mod cluster;
+mod network;
 mod patience;
 mod process;
 mod sweep;
@@ -11,6 +12,7 @@ mod tasks;
 
 pub use binaries::binary;
 pub use cluster::Cluster;
+pub use network::own_network;
 pub use patience::{PATIENCE, eventually, skip};
 pub use process::Process;
 pub use sweep::{alive_under, sweep};

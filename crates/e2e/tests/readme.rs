@@ -3,7 +3,7 @@
 //! `# -> text` at the end of a line says what its output contains (`-` for an id). `make test` is the one command left
 //! out: it is what runs this. In a network of its own, because `baton dev` takes the default ports.
 
-use e2e::{binary, skip, sweep};
+use e2e::{binary, own_network, skip, sweep};
 use std::{
     fmt::Write as _,
     fs,
@@ -31,9 +31,7 @@ fn commands() -> Vec<(String, Option<String>)> {
 /// One script of all commands: each leaves its output in a file of its number.
 fn script(commands: &[(String, Option<String>)]) -> String {
     let mut script = String::from("set -e\n");
-    if cfg!(target_os = "linux") {
-        script.push_str("ip link set lo up\n");
-    }
+    script.push_str("ip link set lo up\n");
     for (number, (command, _)) in commands.iter().enumerate() {
         if command.starts_with("make test") {
             continue;
@@ -69,18 +67,9 @@ fn place(dir: &Path) {
     fs::set_permissions(dir.join("shims/make"), fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-/// How to get a network of one's own here.
-fn network() -> Option<Vec<&'static str>> {
-    let ways: [&[&str]; 2] = [&["--net"], &["--net", "--user", "--map-root-user"]];
-    let up = ["ip", "link", "set", "lo", "up"];
-    ways.into_iter()
-        .find(|way| Command::new("unshare").args(*way).args(up).output().is_ok_and(|o| o.status.success()))
-        .map(<[&str]>::to_vec)
-}
-
 #[test]
 fn the_readmes_commands_do_what_it_says() {
-    let Some(network) = network() else { return skip("no network namespaces to be had") };
+    let Some(mut shell) = own_network() else { return skip("no network namespaces to be had") };
     if Command::new("make").arg("--version").output().is_err() {
         return skip("no make");
     }
@@ -89,8 +78,7 @@ fn the_readmes_commands_do_what_it_says() {
     let dir = TempDir::with_prefix("baton-readme-").unwrap();
     place(dir.path());
     let path = format!("{}:{}", dir.path().join("shims").display(), std::env::var("PATH").unwrap_or_default());
-    let status = Command::new("unshare")
-        .args(network)
+    let status = shell
         .args(["sh", "-c", &script(&commands)])
         .current_dir(dir.path())
         .env("PATH", path)

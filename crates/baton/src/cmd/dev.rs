@@ -10,6 +10,7 @@ use std::{
     process::ExitCode,
     time::Duration,
 };
+use worker::Embedding;
 
 /// Where a scheduler is expected; another port does as well, because only this process needs to know it.
 const SCHEDULER_PORT: u16 = 50052;
@@ -50,14 +51,15 @@ async fn compose(args: Dev, stopping: Stopping) -> service::Result<()> {
         common: common.clone(),
     };
     let worker = worker_options(url, &data_dir, slots, common);
+    let embedding = Embedding { keeper_arguments: KEEPER, end_tasks_on_stop: true, ..Embedding::default() };
     // The worker first, while somebody still listens to how its tasks ended; then the others.
     let (worker_stops, others_stop) = (Stopping::new(), Stopping::new());
     let ending = async {
         stopping.requested().await;
-        worker_stops.hurry();
+        worker_stops.request();
     };
     let working = async {
-        let worked = worker::run(worker, KEEPER, worker_stops.clone()).await;
+        let worked = worker::run(worker, embedding, worker_stops.clone()).await;
         others_stop.request();
         worked
     };

@@ -1,17 +1,28 @@
 //! `baton gateway`, `baton scheduler`, `baton worker`: the mains of the services of these names.
 
+use service::Service;
 use std::process::ExitCode;
+use worker::Embedding;
 
 pub fn gateway(options: gateway::Options) -> ExitCode {
     service::run(&options.service.clone(), |stopping| gateway::run(options, stopping))
 }
 
 pub fn scheduler(options: scheduler::Options) -> ExitCode {
-    service::run(&options.common.clone(), |stopping| scheduler::run(options, stopping))
+    service::run(&options.common.clone(), async |stopping| {
+        scheduler::run(options, stopping).await?;
+        Service::say_stopped("Scheduler");
+        Ok(())
+    })
 }
 
 pub fn worker(options: worker::Options) -> ExitCode {
-    service::run(&options.common.clone(), |stopping| worker::run(options, KEEPER, stopping))
+    let embedding = Embedding { keeper_arguments: KEEPER, ..Embedding::default() };
+    service::run(&options.common.clone(), async |stopping| {
+        worker::run(options, embedding, stopping).await?;
+        Service::say_stopped("Worker");
+        Ok(())
+    })
 }
 
 /// The arguments that make this program a keeper.

@@ -2,7 +2,7 @@
 //! only heartbeat, progress and result. Needs Python with grpcio, grpcio-reflection and grpc_requests
 //! (`BATON_TEST_PYTHON` names the interpreter).
 
-use e2e::{Cluster, Process, binary, skip};
+use e2e::{Cluster, Process, binary, own_network, skip};
 use std::{path::PathBuf, process::Command};
 
 fn script(name: &str) -> PathBuf {
@@ -55,11 +55,7 @@ fn a_worker_that_knows_only_heartbeat_progress_and_result_works() {
 /// Without arguments they take the ports of the contract; a network of its own keeps those free of others.
 #[test]
 fn the_services_start_without_arguments() {
-    let alone = Command::new("unshare").args(["--net", "--user", "--map-root-user", "ip", "link", "set", "lo", "up"]);
-    let alone = { alone }.output().is_ok_and(|o| o.status.success());
-    if !alone {
-        return skip("no network namespaces to be had");
-    }
+    let Some(mut command) = own_network() else { return skip("no network namespaces to be had") };
     let cluster = Cluster::empty();
     let line = format!(
         "ip link set lo up; {} & s=$!; {} & w=$!; {} & g=$!; {} run -- echo hello from a task; \
@@ -69,8 +65,7 @@ fn the_services_start_without_arguments() {
         binary("gateway").display(),
         binary("baton").display(),
     );
-    let mut command = Command::new("unshare");
-    command.args(["--net", "--user", "--map-root-user", "sh", "-c", &line]).current_dir(cluster.dir());
+    command.args(["sh", "-c", &line]).current_dir(cluster.dir());
     let mut all = Process::start("all", cluster.dir(), &mut command);
     let mut lines = Vec::new();
     while lines.last().is_none_or(|l| l != "all stopped") {
