@@ -8,13 +8,13 @@ use wire::{v1, worker};
 pub(crate) const SCHEDULER: &str = "scheduler";
 
 impl Core {
-    pub(crate) fn from_session(&mut self, event: Event<v1::WorkerResponse, v1::TaskAssignment>) {
+    pub(crate) fn session_event(&mut self, event: Event<v1::WorkerResponse, v1::TaskAssignment>) {
         match event {
             Event::Up { to, cut } => {
                 self.session_link.up(to, cut);
                 self.give(Input::Connected);
             }
-            Event::Message(message) => self.orders(message),
+            Event::Message(message) => self.orders(*message),
             Event::Down(why) => {
                 self.session_link.down();
                 self.give(Input::Disconnected);
@@ -54,13 +54,14 @@ impl Core {
         self.trouble = why;
     }
 
-    pub(crate) fn from_output(&mut self, event: Event<v1::OutputFrames, v1::OutputAcks>) {
+    pub(crate) fn output_event(&mut self, event: Event<v1::OutputFrames, v1::OutputAcks>) {
         match event {
             Event::Up { to, cut } => {
                 self.output_link.up(to, cut);
                 self.give(Input::OutputConnected);
             }
-            Event::Message(v1::OutputAcks { acks }) => {
+            Event::Message(message) => {
+                let v1::OutputAcks { acks } = *message;
                 for ack in acks {
                     match worker::ack(ack) {
                         Ok((attempt, number)) => self.give(Input::FramesAcked { attempt, number }),

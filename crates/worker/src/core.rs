@@ -64,12 +64,12 @@ pub(crate) struct Core {
 
 /// What the loop waits for.
 enum Event {
-    Session(Option<transport::Event<v1::WorkerResponse, v1::TaskAssignment>>),
-    Output(Option<transport::Event<v1::OutputFrames, v1::OutputAcks>>),
+    Session(transport::Event<v1::WorkerResponse, v1::TaskAssignment>),
+    Output(transport::Event<v1::OutputFrames, v1::OutputAcks>),
     Keeper(Option<KeeperEvent>),
-    Progress(Option<(AttemptId, Progress)>),
+    Progress(AttemptId, Progress),
     Ended(Ended),
-    Command(Option<Command>),
+    Command(Command),
     Room,
     Tick,
     Stop,
@@ -106,12 +106,12 @@ impl Core {
             }
         };
         tokio::select! {
-            event = self.session_events.recv() => Event::Session(event),
-            event = self.output_events.recv() => Event::Output(event),
+            Some(event) = self.session_events.recv() => Event::Session(event),
+            Some(event) = self.output_events.recv() => Event::Output(event),
             event = self.keeper_events.recv() => Event::Keeper(event),
-            Some(progress) = self.progress.recv() => Event::Progress(Some(progress)),
+            Some((attempt, progress)) = self.progress.recv() => Event::Progress(attempt, progress),
             ended = self.executors.in_process.next() => Event::Ended(ended),
-            Some(command) = self.commands.recv() => Event::Command(Some(command)),
+            Some(command) = self.commands.recv() => Event::Command(command),
             () = self.session_link.room() => Event::Room,
             () = self.output_link.room() => Event::Room,
             _ = ticks.tick() => Event::Tick,
@@ -125,13 +125,13 @@ impl Core {
     async fn take_more(&mut self) -> service::Result<()> {
         for _ in 0..BURST {
             let event = if let Ok(event) = self.session_events.try_recv() {
-                Event::Session(Some(event))
+                Event::Session(event)
             } else if let Ok(event) = self.keeper_events.try_recv() {
                 Event::Keeper(Some(event))
             } else if let Some(ended) = self.executors.in_process.try_next() {
                 Event::Ended(ended)
             } else if let Ok(event) = self.output_events.try_recv() {
-                Event::Output(Some(event))
+                Event::Output(event)
             } else {
                 return Ok(());
             };
@@ -142,16 +142,14 @@ impl Core {
 
     async fn take(&mut self, event: Event) -> service::Result<()> {
         match event {
-            Event::Session(Some(event)) => self.from_session(event),
-            Event::Output(Some(event)) => self.from_output(event),
-            // Their tasks live as long as this.
-            Event::Session(None) | Event::Output(None) | Event::Progress(None) | Event::Command(None) => {}
+            Event::Session(event) => self.session_event(event),
+            Event::Output(event) => self.output_event(event),
             Event::Keeper(Some(KeeperEvent::Gone(why))) => self.keeper_gone(&why).await?,
             Event::Keeper(None) => self.keeper_gone("its connection ended").await?,
-            Event::Keeper(Some(event)) => self.from_keeper(event).await,
-            Event::Progress(Some((attempt, progress))) => self.progressed(attempt, progress),
+            Event::Keeper(Some(event)) => self.keeper_event(event).await,
+            Event::Progress(attempt, progress) => self.progressed(attempt, progress),
             Event::Ended(ended) => self.ended(ended),
-            Event::Command(Some(command)) => self.command(command).await,
+            Event::Command(command) => self.command(command).await,
             Event::Room => {}
             Event::Tick => self.give(Input::Tick),
             Event::Stop => self.stop().await,

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use tokio::sync::mpsc;
 
 impl Core {
-    pub(crate) async fn from_keeper(&mut self, event: KeeperEvent) {
+    pub(crate) async fn keeper_event(&mut self, event: KeeperEvent) {
         match event {
             KeeperEvent::Started { attempt, at: _ } => self.started(attempt),
             KeeperEvent::Frame(frame) => {

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 /// After the grace, so long for kills to be carried out, reported and acknowledged.
 const MARGIN: Duration = Duration::from_secs(2);
+/// While commands run, a second signal is waited for so long: a person may press Ctrl-C twice.
+const SECOND_SIGNAL: Duration = Duration::from_millis(1_500);
 /// A keeper that was told to end has so long for what it still has to write.
 const KEEPER_ENDS: Duration = Duration::from_secs(2);
 
@@ -14,8 +16,9 @@ const KEEPER_ENDS: Duration = Duration::from_secs(2);
 pub(crate) enum Leaving {
     /// It doesn't.
     No,
-    /// The keeper's tasks run on; what lives in this process is put back. Until then at the latest.
-    Detaching(Instant),
+    /// The keeper's tasks run on; what lives in this process is put back. Not before the first moment while they run,
+    /// until the second at the latest.
+    Detaching(Instant, Instant),
     /// All tasks are ended. Until then at the latest.
     Ending(Instant),
     /// Everything is put away.
@@ -40,8 +43,10 @@ impl Core {
         if self.end_tasks_on_stop {
             return self.hurry().await;
         }
-        tracing::info!(kept = self.executors.in_keeper.len(), "Leaving; started commands run on in the keeper");
-        self.leaving = Leaving::Detaching(Instant::now() + self.stop_within);
+        let kept = self.executors.in_keeper.len();
+        tracing::info!(kept, "Leaving; what runs goes on without this process, a second signal ends it");
+        let now = Instant::now();
+        self.leaving = Leaving::Detaching(now + SECOND_SIGNAL.min(self.stop_within), now + self.stop_within);
         self.give(Input::Drain);
         self.executors.in_process.kill_all();
         for attempt in self.direct.attempts() {
@@ -64,7 +69,8 @@ impl Core {
         let until = match self.leaving {
             Leaving::No => return false,
             Leaving::Over => return true,
-            Leaving::Detaching(until) | Leaving::Ending(until) => until,
+            Leaving::Detaching(from, _) if !self.executors.in_keeper.is_empty() && Instant::now() < from => return false,
+            Leaving::Detaching(_, until) | Leaving::Ending(until) => until,
         };
         let here = !self.executors.in_process.is_empty() || self.direct.count() > 0;
         // Without contact nobody takes reports; the keeper has those of its own.

@@ -32,7 +32,7 @@ pub(crate) enum Event<Out, In> {
     /// It is being opened: what is sent now is its beginning. `cut` ends it.
     Up { to: mpsc::Sender<Out>, cut: CancellationToken },
     /// A message came.
-    Message(In),
+    Message(Box<In>),
     /// It ended or could not be opened: why. It is opened again after a while.
     Down(String),
 }
@@ -136,7 +136,7 @@ async fn once<Out, In>(
             match messages.next().await {
                 Some(Ok(message)) => {
                     heard = true;
-                    if events.send(Event::Message(message)).await.is_err() {
+                    if events.send(Event::Message(Box::new(message))).await.is_err() {
                         return "nobody listens".to_owned();
                     }
                 }
