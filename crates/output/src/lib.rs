@@ -59,7 +59,8 @@ pub trait OutputReader: Send + Sync {
     fn entries(&self, attempt: AttemptId, after: FrameNo, limit: usize) -> Vec<Entry>;
     /// The last frame of `stream` that begins at or before `offset`: where reading from there begins.
     fn frame_at(&self, attempt: AttemptId, stream: StreamName, offset: u64) -> Option<Entry>;
-    /// How many frames of the attempt are part of the story and follow an event up to `after`.
+    /// How many frames of the attempt are part of the story and follow an event up to `after`: its first so many, because
+    /// an attempt that was given up is never taken up again.
     fn count(&self, attempt: AttemptId, after: u64) -> u64;
     /// How far an attempt's output is durable.
     fn totals(&self, attempt: AttemptId) -> Totals;

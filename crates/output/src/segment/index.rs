@@ -75,10 +75,9 @@ impl Index {
     }
 
     pub(super) fn count(&self, attempt: AttemptId, after: u64) -> u64 {
-        // Frames of an attempt arrive in order, and a task's events too, so `after` never falls.
+        // An attempt that was given up is never taken up again, and events only follow: both grow with the number.
         let slots = self.slots(attempt);
-        let end = slots.partition_point(|slot| slot.after <= after);
-        slots.iter().take(end).filter(|slot| slot.in_story).count() as u64
+        slots.partition_point(|slot| slot.in_story && slot.after <= after) as u64
     }
 
     pub(super) fn attempts(&self, task: TaskId) -> Vec<AttemptId> {
