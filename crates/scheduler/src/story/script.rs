@@ -52,7 +52,7 @@ struct Frames {
 /// A frame and where it is.
 enum Next {
     Stored(Entry),
-    Tail(u64, Frame),
+    Tail(Frame),
 }
 
 impl Script {
@@ -171,7 +171,7 @@ impl Counts {
     fn read(&self, next: Next) -> Result<Frame> {
         match next {
             Next::Stored(entry) => self.output.read(entry.place).map(|placed| placed.frame).map_err(|e| damaged(&e)),
-            Next::Tail(_, frame) => Ok(frame),
+            Next::Tail(frame) => Ok(frame),
         }
     }
 }
@@ -183,7 +183,7 @@ impl Frames {
             self.reached = entry.number;
             return Some(Next::Stored(entry));
         }
-        self.tails.pop_front().map(|(after, frame)| Next::Tail(after, frame))
+        self.tails.pop_front().map(|(_, frame)| Next::Tail(frame))
     }
 }
 
