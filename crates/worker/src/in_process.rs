@@ -126,7 +126,12 @@ async fn supervise(
         }
     };
     let exit = tokio::select! {
-        outcome = &mut future => return ended(attempt, began, flatten(outcome)),
+        outcome = &mut future => {
+            let ended = ended(attempt, began, flatten(outcome));
+            // A handler that gives up because it was asked to has been killed; one that finished has finished.
+            let obeyed = cancel.is_cancelled() && !ended.exit.success();
+            return if obeyed { Ended { exit: Exit::Killed, ..ended } } else { ended };
+        }
         () = cancel.cancelled() => Exit::Killed,
         exit = time_out => exit,
     };

@@ -69,7 +69,9 @@ impl Core {
         let until = match self.leaving {
             Leaving::No => return false,
             Leaving::Over => return true,
-            Leaving::Detaching(from, _) if !self.executors.in_keeper.is_empty() && Instant::now() < from => return false,
+            Leaving::Detaching(from, _) if !self.executors.in_keeper.is_empty() && Instant::now() < from => {
+                return false;
+            }
             Leaving::Detaching(_, until) | Leaving::Ending(until) => until,
         };
         let here = !self.executors.in_process.is_empty() || self.direct.count() > 0;

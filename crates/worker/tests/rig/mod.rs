@@ -116,7 +116,8 @@ impl Session {
         let mut all = Vec::new();
         loop {
             all.extend(self.reports().await.expect("the session lasts"));
-            let over = |r: &Report| r.attempt == attempt && !matches!(r.kind, ReportKind::Started | ReportKind::Progressed(_));
+            let over =
+                |r: &Report| r.attempt == attempt && !matches!(r.kind, ReportKind::Started | ReportKind::Progressed(_));
             if all.iter().any(over) {
                 return all;
             }
@@ -162,7 +163,12 @@ pub fn command(scheduler: SocketAddr, data_dir: &Path) -> Command {
 
 impl Worker {
     pub fn start(scheduler: SocketAddr, data_dir: &Path, more: &[&str]) -> Self {
-        let mut child = command(scheduler, data_dir).args(["--listen", "127.0.0.1:0"]).args(more).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = command(scheduler, data_dir)
+            .args(["--listen", "127.0.0.1:0"])
+            .args(more)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();
