@@ -236,3 +236,23 @@ async fn a_client_finds_a_restarted_gateway_and_goes_on() {
     again.await.unwrap().unwrap();
     running.stop().await;
 }
+
+#[tokio::test]
+async fn a_client_that_has_waited_long_enough_says_that_nobody_is_there() {
+    let scheduler = Scheduler::new();
+    let running = scheduler.start(any_port()).await;
+    let door = Door::open(running.addr).await;
+    let client = door.client.clone().patience(std::time::Duration::ZERO);
+    let mut story = client.watch(ID, "", true).await.unwrap();
+    assert_eq!(story.next().await.unwrap().unwrap().id, "1.0");
+    door.close().await;
+    let error = loop {
+        // What was on the way when the gateway stopped may still come.
+        if let Err(error) = story.next().await.unwrap() {
+            break error;
+        }
+    };
+    assert!(error.kind().is_none_or(|kind| kind == Kind::Unknown), "{error:?}");
+    assert!(story.next().await.is_none(), "an error ends the story");
+    running.stop().await;
+}

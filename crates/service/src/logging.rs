@@ -11,13 +11,15 @@ use tracing_subscriber::{
 
 /// The variable with the levels.
 const LEVELS: &str = "BATON_LOG";
-/// Levels if nothing is said: the libraries' chatter stays out.
-const LEVELS_DEFAULT: &str = "info,h2=warn,hyper=warn,hyper_util=warn,tower=warn";
+/// Levels if nothing is said.
+const LEVELS_DEFAULT: &str = "info";
+/// The libraries' chatter stays out unless somebody asks for it by name.
+const QUIET: &str = "h2=warn,hyper=warn,hyper_util=warn,tonic=warn,tower=warn";
 
 /// Installs the process's log. A second call changes nothing (several services in one process).
 pub(crate) fn install(format: LogFormat) -> Result<(), Fatal> {
     let levels = std::env::var(LEVELS).unwrap_or_else(|_| LEVELS_DEFAULT.into());
-    let filter = EnvFilter::try_new(&levels).map_err(|error| {
+    let filter = EnvFilter::try_new(format!("{QUIET},{levels}")).map_err(|error| {
         Fatal::new(format!("{LEVELS}: {error}")).hint("use a level such as `debug`, or `warn,gateway=debug`")
     })?;
     let base = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false);

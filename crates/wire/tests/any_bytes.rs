@@ -1,0 +1,62 @@
+//! Whatever a stranger sends: an error or a value that says the same again, never a panic.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use domain::Spec;
+use proptest::prelude::*;
+use prost::Message as _;
+use std::collections::BTreeMap;
+use wire::v1::{self, task_spec::Run};
+
+fn words() -> impl Strategy<Value = BTreeMap<String, String>> {
+    proptest::collection::btree_map("[A-Za-z=\u{0}é]{0,5}", ".{0,8}", 0..4)
+}
+
+prop_compose! {
+    fn shell()(command in ".{0,20}", args in proptest::collection::vec(".{0,5}", 0..3), working_dir in "/?[a-z]{0,4}",
+               env in words(), stdin in any::<Vec<u8>>()) -> v1::ShellRun {
+        v1::ShellRun { command, working_dir, env, stdin, args }
+    }
+}
+
+prop_compose! {
+    fn spec()(name in ".{0,12}", description in ".{0,12}", payload in any::<Vec<u8>>(),
+              timeout_secs in prop_oneof![0..3_000_000_i32, any::<i32>()], max_retries in prop_oneof![0..=100_i32, any::<i32>()],
+              idempotency_key in ".{0,3}", worker in "[a-z./ ]{0,4}", labels in words(), priority: i32,
+              queue in "[a-z]{0,4}", timeout_ms in proptest::option::of(prop_oneof![0..10_000_i64, any::<i64>()]),
+              run in proptest::option::of(shell().prop_map(Run::Shell))) -> v1::TaskSpec {
+        let payload = if run.is_some() { Vec::new() } else { payload };
+        v1::TaskSpec { name, description, payload, timeout_secs, max_retries, idempotency_key, worker, labels, priority,
+                       queue, timeout_ms, run }
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_accepted_means_the_same_when_said_again(wire in spec()) {
+        if let Ok(spec) = Spec::try_from(wire) {
+            let again = Spec::try_from(v1::TaskSpec::from(&spec)).unwrap();
+            prop_assert_eq!(again, Spec { key: None, ..spec });
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_refused_or_understood(bytes in any::<Vec<u8>>()) {
+        if let Ok(wire) = v1::TaskSpec::decode(&*bytes) {
+            let _ = Spec::try_from(wire);
+        }
+        if let Ok(wire) = v1::ListTasksRequest::decode(&*bytes) {
+            let _ = wire::page_request(wire);
+        }
+        if let Ok(wire) = v1::SubmitEntry::decode(&*bytes) {
+            let _ = wire::submit_entry(wire);
+        }
+    }
+
+    #[test]
+    fn any_text_is_an_id_or_is_not(text in ".{0,40}") {
+        if let Ok(id) = wire::task_id(&text) {
+            prop_assert_eq!(id.to_string(), text.to_lowercase());
+        }
+    }
+}
