@@ -13,7 +13,7 @@ pub use walk::Cookie;
 use crate::start::Child;
 use cgroup::{Leaf, Parent, Version};
 use domain::KillLevel;
-use std::{io, os::fd::RawFd, os::unix::fs::MetadataExt, path::Path};
+use std::{io, os::fd::RawFd, os::unix::ffi::OsStrExt, os::unix::fs::MetadataExt, path::Path, time::SystemTime};
 use walk::Walk;
 
 /// Leaves kept for reuse: making one costs a fifth of a start. Beyond it they are removed.
@@ -40,16 +40,24 @@ enum Kind {
     Walk(Walk),
 }
 
-/// Names the trees of a data directory on this machine: equal for the same directory, whatever path leads to it.
+/// Names the trees of a data directory on this machine: equal for the same directory, whatever path leads to it, and
+/// different for one that is made later in its place.
 ///
 /// # Errors
 /// The directory can't be read.
 pub fn name_for(data_dir: &Path) -> io::Result<String> {
     let meta = data_dir.metadata()?;
+    // Numbers of files are used again. Where the file system doesn't know when they were made, the path must do.
+    let born = match meta.created().ok().and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok()) {
+        Some(at) => at.as_nanos().to_le_bytes().to_vec(),
+        None => data_dir.canonicalize()?.as_os_str().as_bytes().to_vec(),
+    };
+    let numbers = [meta.dev(), meta.ino()];
     // FNV-1a: a name, not a secret.
-    let hash = [meta.dev(), meta.ino()]
+    let hash = numbers
         .iter()
         .flat_map(|n| n.to_le_bytes())
+        .chain(born)
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     Ok(format!("baton-{hash:016x}"))
 }

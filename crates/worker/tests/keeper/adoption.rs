@@ -1,0 +1,87 @@
+//! A keeper outlives its worker, and the next worker finds everything.
+
+use crate::rig::{LONG, Rig, attempt, lives, shell};
+use domain::{Exit, StreamName};
+use std::time::Duration;
+use worker::keeper::Launch;
+
+#[tokio::test]
+async fn a_new_worker_finds_running_and_finished_attempts_with_all_their_frames() {
+    let mut rig = Rig::new().await;
+    let (long, short) = (attempt(1), attempt(2));
+    let fifo = rig.path().join("go");
+    let line = format!("mkfifo {0}; echo one; cat {0}; echo '77 late' >&3; sleep 1000", fifo.display());
+    rig.keeper.start(shell(long, &line)).await.expect("sent");
+    rig.until(long, |story| story.text() == "one\n").await;
+    rig.run(shell(short, "echo short; exit 4")).await;
+    let pid = rig.held.pid;
+
+    let mut rig = rig.reconnect().await;
+    assert_eq!(rig.held.pid, pid, "the same keeper");
+    let mut held: Vec<_> =
+        rig.held.attempts.iter().map(|a| (a.attempt, a.exited, a.totals.stdout, a.released)).collect();
+    held.sort();
+    assert_eq!(held, [(long, false, 4, 0), (short, true, 6, 0)]);
+    tokio::task::spawn_blocking(move || std::fs::write(fifo, "two\n")).await.expect("joined").expect("written");
+    let story = rig.until(long, |story| story.text() == "one\ntwo\n" && !story.progress.is_empty()).await;
+    assert!(story.started);
+    assert_eq!(story.frames.iter().map(|f| f.number).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(story.progress, [(77, "late".to_owned())]);
+
+    let mut rig = rig.reconnect().await;
+    let story = rig.until(short, |story| story.exited.is_some()).await;
+    assert_eq!((story.text().as_str(), &story.exited().exit), ("short\n", &Exit::Code(4)));
+}
+
+#[tokio::test]
+async fn released_frames_and_forgotten_attempts_do_not_come_back() {
+    let mut rig = Rig::new().await;
+    let (kept, forgotten) = (attempt(1), attempt(2));
+    let story = rig.run(shell(kept, "echo one; sleep 0.05; echo two")).await;
+    let last = story.exited().totals.frames;
+    rig.keeper.release(kept, last).await.expect("sent");
+    rig.run(shell(forgotten, "mkdir -p a/b; touch a/b/c")).await;
+    rig.keeper.forget(forgotten).await.expect("sent");
+    // Commands are obeyed in order: when this has run, they have been.
+    rig.run(shell(attempt(3), "/bin/true")).await;
+    let mut rig = rig.reconnect().await;
+    let held: Vec<_> = rig.held.attempts.iter().map(|a| (a.attempt, a.released)).collect();
+    assert_eq!(held, [(kept, last), (attempt(3), 0)]);
+    let story = rig.until(kept, |story| story.exited.is_some()).await;
+    assert_eq!((story.frames.len(), story.exited().totals.frames), (0, last));
+    let dir = rig.path().join("tasks").join(forgotten.task.to_string());
+    while dir.exists() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_timeout_holds_without_a_worker() {
+    let mut rig = Rig::new().await;
+    let limit = Duration::from_millis(400);
+    let id = attempt(1);
+    let launch = Launch { timeout: Some(limit), ..shell(id, "echo $$; exec sleep 1000") };
+    let pids = rig.start_printing(launch, 1).await;
+    let gone = rig.disconnect();
+    while pids.iter().any(|pid| lives(*pid)) {
+        tokio::task::yield_now().await;
+    }
+    let mut rig = gone.connect().await;
+    let story = rig.until(id, |story| story.exited.is_some()).await;
+    assert_eq!(story.exited().exit, Exit::TimedOut(limit));
+}
+
+#[tokio::test]
+async fn starting_an_attempt_again_starts_nothing() {
+    let mut rig = Rig::new().await;
+    let id = attempt(1);
+    let launch = || Launch { grace: LONG, ..shell(id, "echo x >> ../../../count; cat ../../../count") };
+    rig.run(launch()).await;
+    rig.keeper.start(launch()).await.expect("sent");
+    rig.run(shell(attempt(2), "/bin/true")).await;
+    let count = std::fs::read_to_string(rig.path().join("count")).expect("a file");
+    assert_eq!(count, "x\n");
+    let mut rig = rig.reconnect().await;
+    let story = rig.until(id, |story| story.exited.is_some()).await;
+    assert_eq!(story.bytes(StreamName::Stdout), b"x\n");
+}

@@ -1,0 +1,141 @@
+//! Nothing is left of a task, however it ends.
+
+use crate::rig::{LONG, Rig, attempt, lives, shell};
+use domain::{Exit, KillLevel};
+use std::time::Duration;
+use worker::keeper::{KeeperEvent, Launch, sweep};
+
+/// Lines that print the numbers of processes which hold out in one way or another, how many, and whether even the
+/// best effort ends them all.
+const STUBBORN: [(&str, usize, bool); 6] = [
+    ("trap '' TERM; echo $$; while :; do sleep 1000; done", 1, true),
+    ("setsid sh -c 'echo $$; trap \"\" TERM; exec sleep 1000' & echo $$; wait", 2, true),
+    ("(setsid sh -c 'echo $$; exec sleep 1000' &); echo $$; sleep 1000", 2, true),
+    ("sh -c 'echo $$; kill -STOP $$' & echo $$; wait", 2, true),
+    (
+        "(env -i setsid /bin/sh -c 'echo $$; trap \"\" TERM; sleep 1000; :' &); echo $$; trap '' TERM; sleep 1000; :",
+        2,
+        false,
+    ),
+    ("echo $$; kill -STOP $$", 1, true),
+];
+
+/// Every level that this machine has, as the most that is used.
+async fn rigs() -> Vec<Rig> {
+    let mut rigs = vec![Rig::new().await];
+    for level in [KillLevel::CgroupV1, KillLevel::BestEffort] {
+        let rig = Rig::with_level(Some(level)).await;
+        if rig.held.level == level && rigs.iter().all(|r| r.held.level != level) {
+            rigs.push(rig);
+        }
+    }
+    rigs
+}
+
+fn fits(rig: &Rig, always: bool) -> bool {
+    always || rig.held.level != KillLevel::BestEffort
+}
+
+#[tokio::test]
+async fn a_timeout_ends_the_whole_tree() {
+    for mut rig in rigs().await {
+        for (n, (line, count, always)) in (1..).zip(STUBBORN) {
+            if !fits(&rig, always) {
+                continue;
+            }
+            let limit = Duration::from_millis(300);
+            let launch = Launch { timeout: Some(limit), grace: Duration::ZERO, ..shell(attempt(n), line) };
+            let id = launch.attempt;
+            let pids = rig.start_printing(launch, count).await;
+            let story = rig.until(id, |story| story.exited.is_some()).await;
+            assert_eq!((&story.exited().exit, story.exited().tree_gone), (&Exit::TimedOut(limit), true), "{line}");
+            assert!(pids.iter().all(|pid| !lives(*pid)), "{:?}: {line}", rig.held.level);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_kill_ends_the_whole_tree() {
+    for mut rig in rigs().await {
+        for (n, (line, count, always)) in (1..).zip(STUBBORN) {
+            if !fits(&rig, always) {
+                continue;
+            }
+            let id = attempt(n);
+            let pids = rig.start_printing(shell(id, line), count).await;
+            rig.keeper.kill(id, Duration::from_millis(50)).await.expect("sent");
+            let story = rig.until(id, |story| story.exited.is_some()).await;
+            assert_eq!((&story.exited().exit, story.exited().tree_gone), (&Exit::Killed, true), "{line}");
+            assert!(pids.iter().all(|pid| !lives(*pid)), "{:?}: {line}", rig.held.level);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_task_that_minds_sigterm_may_end_by_itself() {
+    let mut rig = Rig::new().await;
+    let id = attempt(1);
+    let line = "trap 'echo bye; exit 0' TERM; echo $$; while :; do sleep 0.01; done";
+    rig.start_printing(shell(id, line), 1).await;
+    rig.keeper.kill(id, LONG).await.expect("sent");
+    let story = rig.until(id, |story| story.exited.is_some()).await;
+    assert_eq!((story.text().as_str(), &story.exited().exit), ("bye\n", &Exit::Killed));
+}
+
+#[tokio::test]
+async fn what_a_finished_task_leaves_behind_is_ended_and_its_exit_does_not_wait_for_it() {
+    for mut rig in rigs().await {
+        // The orphan holds both pipes open.
+        let line = "setsid sh -c 'trap \"\" TERM; echo $$; exec sleep 1000' & read -r x < /dev/null; sleep 0.2; exit 5";
+        let id = attempt(1);
+        let pids = rig.start_printing(shell(id, line), 1).await;
+        let story = rig.until(id, |story| story.exited.is_some()).await;
+        assert_eq!((&story.exited().exit, story.exited().tree_gone), (&Exit::Code(5), true));
+        assert!(pids.iter().all(|pid| !lives(*pid)), "{:?}", rig.held.level);
+    }
+}
+
+#[tokio::test]
+async fn what_a_dead_keeper_left_is_swept_and_another_can_start() {
+    for level in [None, Some(KillLevel::BestEffort)] {
+        let mut rig = Rig::with_level(level).await;
+        let pids =
+            rig.start_printing(shell(attempt(1), "setsid sh -c 'echo $$; exec sleep 1000' & echo $$; wait"), 2).await;
+        let error = sweep(rig.path()).expect_err("a living keeper's tasks are its own");
+        assert_eq!(error.kind(), domain::Kind::Precondition);
+        // SAFETY: no memory is involved; it is the keeper that this rig started.
+        unsafe { libc::kill(i32::try_from(rig.held.pid).expect("a number"), libc::SIGKILL) };
+        rig.gone().await;
+        assert!(pids.iter().all(|pid| lives(*pid)), "tasks don't die with their keeper");
+        let dir = rig.path().to_owned();
+        // The lock goes with the process, a moment after its socket.
+        while sweep(&dir).is_err_and(|e| e.kind() == domain::Kind::Precondition) {
+            tokio::task::yield_now().await;
+        }
+        assert!(pids.iter().all(|pid| !lives(*pid)), "{level:?}");
+        let mut rig = rig.reconnect().await;
+        assert_eq!(rig.held.attempts, []);
+        assert_eq!(rig.run(shell(attempt(2), "/bin/true")).await.exited().exit, Exit::Code(0));
+    }
+}
+
+#[tokio::test]
+async fn a_keeper_told_to_end_kills_its_tasks_says_so_and_goes() {
+    let mut rig = Rig::new().await;
+    let id = attempt(1);
+    let pids = rig.start_printing(shell(id, "echo $$; exec sleep 1000"), 1).await;
+    rig.keeper.shutdown(true, Duration::ZERO).await.expect("sent");
+    let mut exit = None;
+    loop {
+        match rig.next().await {
+            KeeperEvent::Exited(exited) => exit = Some(exited.exit),
+            KeeperEvent::Gone(_) => break,
+            KeeperEvent::Held(_)
+            | KeeperEvent::Started { .. }
+            | KeeperEvent::Frame(_)
+            | KeeperEvent::Progressed { .. } => {}
+        }
+    }
+    assert_eq!(exit, Some(Exit::Killed));
+    assert!(pids.iter().all(|pid| !lives(*pid)));
+}
