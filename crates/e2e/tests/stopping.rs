@@ -1,4 +1,4 @@
-//! Ctrl-C: every service says that it stopped and exits with 0, streams open or not.
+//! Ctrl-C: every service says that it stopped and exits with 0, streams open or not, read or not.
 
 use e2e::{Cluster, eventually, shell};
 use rustix::process::Signal;

@@ -3,7 +3,7 @@
 use super::services::KEEPER;
 use clap::Args;
 use client::Client;
-use service::{Fatal, Stopping};
+use service::{Fatal, Service, Stopping};
 use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::PathBuf,
@@ -60,12 +60,16 @@ async fn compose(args: Dev, stopping: Stopping) -> service::Result<()> {
     };
     let working = async {
         let worked = worker::run(worker, embedding, worker_stops.clone()).await;
+        Service::say_stopped("Worker");
         others_stop.request();
         worked
     };
-    let all = async {
-        tokio::try_join!(scheduler::run(scheduler, others_stop.clone()), gateway.serve(others_stop.clone()), working,)
+    let scheduling = async {
+        scheduler::run(scheduler, others_stop.clone()).await?;
+        Service::say_stopped("Scheduler");
+        Ok(())
     };
+    let all = async { tokio::try_join!(scheduling, gateway.serve(others_stop.clone()), working) };
     let beside = async {
         tokio::join!(ending, greet(address));
         std::future::pending::<()>().await;

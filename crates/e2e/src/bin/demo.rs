@@ -19,10 +19,12 @@ use wire::v1::{self, task_spec::Run};
 
 /// Each of them is checksummed and compressed: twice as many tasks.
 const FILES: usize = 300;
+/// Files looked at.
+const SEEN: usize = 20_000;
 /// Files of a size that takes a moment, and not more.
 const SIZES: std::ops::Range<u64> = 1_024..200_000;
 /// Where machines have such files; this repository as the last resort.
-const PLACES: &[&str] = &["/usr/share", "/usr/include", "/usr/lib", env!("CARGO_MANIFEST_DIR")];
+const PLACES: &[&str] = &["/usr/include", "/usr/share", "/usr/lib", env!("CARGO_MANIFEST_DIR")];
 /// Tasks watched at once.
 const WATCHED: usize = 64;
 
@@ -84,12 +86,13 @@ fn files() -> Vec<PathBuf> {
                 found.push(entry.path());
             }
         }
-        if found.len() >= FILES {
+        if found.len() >= SEEN {
             break;
         }
     }
-    found.truncate(FILES);
-    found
+    // Spread over all that was seen: neighbours are much alike.
+    let step = (found.len() / FILES).max(1);
+    found.into_iter().step_by(step).take(FILES).collect()
 }
 
 async fn submit(cluster: &Cluster, files: &[PathBuf], witness: &Path) -> Vec<Job> {
