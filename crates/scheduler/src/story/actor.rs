@@ -19,6 +19,8 @@ pub(super) enum Command {
     Publish(Vec<(Event, Tail)>),
     /// A new reign, with all tasks under way.
     Reset(Vec<Task>),
+    /// Output arrived.
+    Arrived(Arrived),
     /// A reader attaches.
     Attach(TaskId, oneshot::Sender<Attached>),
 }
@@ -79,10 +81,9 @@ impl Actor {
     }
 
     /// Runs until all handles are dropped, or the output thread is gone.
-    pub async fn run(mut self, mut commands: mpsc::Receiver<Command>, mut arrivals: mpsc::Receiver<Arrived>) {
+    pub async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
         loop {
-            // What is stored was stored before whatever was published on its account, and an attempt's dispatch is
-            // published before its worker can send: this order keeps both.
+            // What is stored first: it was stored before whatever was published on its account.
             tokio::select! {
                 biased;
                 written = self.pen.written.recv() => match written {
@@ -93,12 +94,12 @@ impl Actor {
                     Some(command) => self.command(command),
                     None => return,
                 },
-                Some(arrived) = arrivals.recv() => {
-                    self.arrive(arrived);
-                    while let Ok(arrived) = arrivals.try_recv() {
-                        self.arrive(arrived);
-                    }
-                }
+            }
+            // A free pen takes what has come by now as one batch.
+            for _ in 0..commands.len() {
+                let more = self.pen.is_free() && !self.next.is_empty();
+                let Some(command) = more.then(|| commands.try_recv().ok()).flatten() else { break };
+                self.command(command);
             }
             if !self.pen.hand_over(&mut self.next) {
                 return tracing::error!("The output thread is gone");
@@ -114,6 +115,7 @@ impl Actor {
                 }
             }
             Command::Reset(tasks) => self.reset(&tasks),
+            Command::Arrived(arrived) => self.arrive(arrived),
             Command::Attach(task, reply) => self.attach(task, reply),
         }
     }

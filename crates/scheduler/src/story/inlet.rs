@@ -1,7 +1,7 @@
 //! The way in for a worker's output: only attempts that the worker holds or held, and only as much as there is room for.
 
 use super::Handle;
-use super::actor::Arrived;
+use super::actor::{Arrived, Command};
 use domain::{AttemptId, Error, Frame, Incarnation, Kind, Result, WorkerId};
 use std::{collections::BTreeMap, sync::Arc};
 use tokio::sync::oneshot;
@@ -43,7 +43,7 @@ impl Inlet {
         let permits = u32::try_from(bytes.min(ROOM_BYTES)).unwrap_or(u32::MAX);
         let room = Arc::clone(&self.story.room).acquire_many_owned(permits).await.map_err(|_| stopping())?;
         let (done, stored) = oneshot::channel();
-        self.story.arrivals.send(Arrived { frames, room, done }).await.map_err(|_| stopping())?;
+        self.story.commands.send(Command::Arrived(Arrived { frames, room, done })).await.map_err(|_| stopping())?;
         Ok(stored)
     }
 

@@ -31,17 +31,14 @@ use std::{io, path::Path, sync::Arc};
 use store::{Failure, Reader};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
-/// Commands that wait at most: batches of events and readers that attach. When it is full the loop waits; the actor
-/// waits for nobody, so not for long.
+/// Commands that wait at most: batches of events, messages of output, readers that attach. One queue for all, so that
+/// what was sent first comes first. When it is full senders wait, the loop too; the actor waits for nobody, so not long.
 const COMMANDS: usize = 256;
-/// Messages of output that wait at most; when it is full the workers' streams are not read on.
-const ARRIVALS: usize = 256;
 
 /// Holders may publish, put output in, and read stories.
 #[derive(Clone)]
 pub struct Handle {
     commands: mpsc::Sender<Command>,
-    arrivals: mpsc::Sender<actor::Arrived>,
     room: Arc<Semaphore>,
     store: Arc<dyn Reader>,
     output: Arc<dyn OutputReader>,
@@ -73,10 +70,9 @@ fn assemble(
     stored: impl FnMut(AttemptId, FrameNo) + Send + 'static,
 ) -> io::Result<(Handle, impl Future<Output = ()> + Send + 'static)> {
     let (commands, orders) = mpsc::channel(COMMANDS);
-    let (arrivals, frames) = mpsc::channel(ARRIVALS);
     let actor = Actor::new(Arc::clone(&reader), Pen::start(output, stored)?);
     let room = Arc::new(Semaphore::new(ROOM_BYTES));
-    Ok((Handle { commands, arrivals, room, store, output: reader }, actor.run(orders, frames)))
+    Ok((Handle { commands, room, store, output: reader }, actor.run(orders)))
 }
 
 impl Handle {

@@ -32,6 +32,11 @@ impl Pen {
         Ok(Self { batches, written, busy: false })
     }
 
+    /// Whether nothing is being written.
+    pub fn is_free(&self) -> bool {
+        !self.busy
+    }
+
     /// Hands over what waits, if the thread is free and anything does. False: the thread is gone.
     pub fn hand_over(&mut self, waiting: &mut Vec<Placed>) -> bool {
         if self.busy || waiting.is_empty() {

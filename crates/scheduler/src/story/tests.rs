@@ -1,1 +1,230 @@
+//! Whoever reads a story, live or late, from the beginning or from the middle, finds the same.
 
+mod stage;
+
+use super::{StoryItem, Told};
+use domain::{AttemptNo, EventKind, Kind, StoryId, StreamName, TaskId};
+use stage::Stage;
+use std::sync::mpsc::channel;
+
+const BEGIN: StoryId = StoryId { event: 0, frame: 0 };
+const FIRST: AttemptNo = AttemptNo(1);
+
+fn ids(items: &[StoryItem]) -> Vec<String> {
+    items.iter().map(|item| item.id.to_string()).collect()
+}
+
+/// Deterministic choices.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % sides
+    }
+}
+
+/// One random life of a task, with readers that attach at random moments.
+async fn live(seed: u64) {
+    let mut dice = Dice(seed);
+    let mut stage = Stage::new(None).await;
+    let mut readers = Vec::new();
+    for _ in 0..30 {
+        match (dice.roll(12), stage.attempt()) {
+            (0..=4, Some(no)) => drop(stage.write(no, 1 + dice.roll(4) as usize).await),
+            (5, Some(no)) => {
+                // The worker's connection broke: it sends again what may have been stored.
+                let frames = stage.write(no, 2).await;
+                stage.send(frames).await;
+            }
+            (6 | 7, Some(_)) => stage.progress().await,
+            (8, Some(no)) => {
+                stage.lose().await;
+                stage.write(no, 2).await;
+            }
+            (9, Some(_)) if dice.roll(2) == 0 => {
+                stage.commit_progress();
+                stage.reset().await;
+            }
+            (0..=9, _) if stage.attempt().is_none() => stage.dispatch().await,
+            (10, _) => tokio::task::yield_now().await,
+            _ => {
+                let output = dice.roll(3) > 0;
+                readers.push((output, stage.follow(BEGIN, output)));
+            }
+        }
+    }
+    if stage.attempt().is_none() {
+        stage.dispatch().await;
+    }
+    stage.finish(dice.roll(3) as usize).await;
+    let late = stage.story(BEGIN, true, usize::MAX).await;
+    assert_eq!(late.iter().map(|i| i.sequence).collect::<Vec<_>>(), (1..=late.len() as u64).collect::<Vec<_>>());
+    assert!(late.is_sorted_by(|a, b| a.id < b.id), "seed {seed}: {:?}", ids(&late));
+    let events = events(&late);
+    for (output, reader) in readers {
+        assert_eq!(reader.await.unwrap(), if output { &*late } else { &*events }, "seed {seed}");
+    }
+    resume(&stage, &late).await;
+}
+
+/// From every id the rest follows, with output or without.
+async fn resume(stage: &Stage, whole: &[StoryItem]) {
+    for (index, item) in whole.iter().enumerate() {
+        let rest = stage.story(item.id, true, usize::MAX).await;
+        assert_eq!(rest, whole[index + 1..], "after {}", item.id);
+    }
+    assert_eq!(stage.story(BEGIN, false, usize::MAX).await, events(whole));
+}
+
+fn events(story: &[StoryItem]) -> Vec<StoryItem> {
+    story.iter().filter(|item| matches!(item.told, Told::Event(_))).cloned().collect()
+}
+
+#[tokio::test]
+async fn every_reader_sees_the_same_story_however_it_came_about() {
+    for seed in 0..24 {
+        live(seed).await;
+    }
+}
+
+#[tokio::test]
+async fn an_event_waits_for_the_output_before_it() {
+    let (open, gate) = channel();
+    let mut stage = Stage::new(Some(gate)).await;
+    stage.dispatch().await;
+    stage.write(FIRST, 1).await;
+    stage.progress().await;
+    stage.write(FIRST, 1).await;
+    // Committed, but the frame before it isn't durable: neither a reader of the store nor a follower may see it.
+    assert_eq!(ids(&stage.story(BEGIN, true, 2).await), ["1.0", "2.0"]);
+    let follower = stage.follow(BEGIN, true);
+    tokio::task::yield_now().await;
+    open.send(()).unwrap();
+    open.send(()).unwrap();
+    stage.finish(1).await;
+    let expected = ["1.0", "2.0", "2.1", "3.0", "3.2", "3.3", "4.0"];
+    assert_eq!(ids(&follower.await.unwrap()), expected);
+    assert_eq!(ids(&stage.story(BEGIN, true, 99).await), expected);
+}
+
+#[tokio::test]
+async fn a_reader_that_falls_behind_loses_nothing() {
+    let mut stage = Stage::new(None).await;
+    stage.dispatch().await;
+    let story = stage.story.watch(stage.task.id, BEGIN, true).await.unwrap();
+    let mut story = Box::pin(story);
+    use futures_util::StreamExt as _;
+    let mut seen = vec![story.next().await.unwrap().unwrap(), story.next().await.unwrap().unwrap()];
+    for round in 0..150 {
+        stage.progress().await;
+        if round % 3 == 0 {
+            stage.write(FIRST, 1).await;
+        }
+    }
+    stage.finish(2).await;
+    seen.extend(story.map(Result::unwrap).collect::<Vec<_>>().await);
+    assert_eq!(seen, stage.story(BEGIN, true, usize::MAX).await);
+    assert_eq!(seen.len(), 2 + 150 + 50 + 2 + 1);
+}
+
+#[tokio::test]
+async fn output_of_an_attempt_given_up_is_kept_but_not_told() {
+    let mut stage = Stage::new(None).await;
+    stage.dispatch().await;
+    stage.write(FIRST, 2).await;
+    stage.lose().await;
+    stage.write(FIRST, 1).await;
+    stage.dispatch().await;
+    stage.write(AttemptNo(2), 1).await;
+    stage.finish(0).await;
+    let told = ids(&stage.story(BEGIN, true, 99).await);
+    assert_eq!(told, ["1.0", "2.0", "2.1", "2.2", "3.0", "4.0", "4.1", "5.0"]);
+    let bytes = |no| stage.bytes(StreamName::Stderr, 0, no, false);
+    assert_eq!(bytes(Some(FIRST)).await.unwrap(), "1.3;");
+    assert_eq!(stage.bytes(StreamName::Stdout, 0, None, true).await.unwrap(), "2.1;");
+}
+
+#[tokio::test]
+async fn a_new_process_continues_the_story() {
+    let mut stage = Stage::new(None).await;
+    stage.dispatch().await;
+    let first = stage.write(FIRST, 3).await;
+    stage.progress().await;
+    stage.commit_progress();
+    stage.restart().await;
+    assert_eq!(stage.story.stored(first[0].attempt), 3);
+    let follower = stage.follow(BEGIN, true);
+    // The worker doesn't know what was acknowledged to the old process.
+    stage.send(first).await;
+    stage.write(FIRST, 1).await;
+    stage.finish(1).await;
+    let expected = ["1.0", "2.0", "2.1", "2.2", "2.3", "3.0", "4.0", "4.4", "4.5", "5.0"];
+    assert_eq!(ids(&follower.await.unwrap()), expected);
+    resume(&stage, &stage.story(BEGIN, true, 99).await).await;
+}
+
+#[tokio::test]
+async fn bytes_are_read_from_any_offset_stored_and_followed() {
+    let mut stage = Stage::new(None).await;
+    let before = stage.bytes(StreamName::Stdout, 0, None, true);
+    tokio::task::yield_now().await;
+    stage.dispatch().await;
+    stage.write(FIRST, 5).await;
+    let during = stage.bytes(StreamName::Stdout, 6, None, true);
+    stage.write(FIRST, 2).await;
+    stage.finish(4).await;
+    let whole = "1.1;1.2;1.4;1.5;1.7;1.8;1.10;1.11;";
+    assert_eq!(before.await.unwrap(), whole);
+    assert_eq!(during.await.unwrap(), whole[6..]);
+    for offset in 0..=whole.len() {
+        let read = stage.bytes(StreamName::Stdout, offset as u64, Some(FIRST), true);
+        assert_eq!(read.await.unwrap(), whole[offset..], "from {offset}");
+    }
+    assert_eq!(stage.bytes(StreamName::Stdout, 999, None, true).await.unwrap(), "");
+}
+
+#[tokio::test]
+async fn what_does_not_exist_is_not_found() {
+    let mut stage = Stage::new(None).await;
+    let nobody = TaskId::from_parts(5, 0, 0, 0);
+    let missing = stage.story.watch(nobody, BEGIN, true).await.map(|_| ()).unwrap_err();
+    assert_eq!(missing.kind(), Kind::NotFound);
+    let read = stage.story.read_output(nobody, StreamName::Stdout, 0, None, true).await.map(|_| ()).unwrap_err();
+    assert_eq!(read.kind(), Kind::NotFound);
+    stage.dispatch().await;
+    let task = stage.task.id;
+    let seventh = stage.story.read_output(task, StreamName::Stdout, 0, Some(AttemptNo(7)), true).await;
+    assert_eq!(seventh.map(|_| ()).unwrap_err().kind(), Kind::NotFound);
+}
+
+#[tokio::test]
+async fn a_gap_is_refused_and_a_stranger_s_output_dropped() {
+    let mut stage = Stage::new(None).await;
+    stage.dispatch().await;
+    let mut frames = stage.write(FIRST, 3).await;
+    stage.stored().await;
+    let mut foreign = stage.story.inlet(domain::WorkerId::new("w2"), domain::Incarnation("dir@boot".into()));
+    let mut own = stage.story.inlet(domain::WorkerId::new("w1"), domain::Incarnation("dir@boot".into()));
+    frames.iter_mut().for_each(|frame| frame.number += 3);
+    foreign.put(frames.clone()).await.unwrap().await.unwrap().unwrap();
+    let gap = own.put(frames.split_off(1)).await.unwrap().await.unwrap().unwrap_err();
+    assert_eq!(gap.kind(), Kind::Invalid);
+    assert_eq!(stage.story.stored(frames[0].attempt), 3);
+}
+
+#[tokio::test]
+async fn a_place_beyond_the_end_tells_only_what_comes_after_it() {
+    let mut stage = Stage::new(None).await;
+    let follower = stage.follow(StoryId { event: 3, frame: 1 }, true);
+    tokio::task::yield_now().await;
+    stage.dispatch().await;
+    stage.progress().await;
+    stage.write(FIRST, 2).await;
+    stage.finish(0).await;
+    let seen = follower.await.unwrap();
+    assert_eq!(ids(&seen), ["3.2", "4.0"]);
+    assert_eq!(seen.iter().map(|item| item.sequence).collect::<Vec<_>>(), [5, 6]);
+    assert!(matches!(&seen[1].told, Told::Event(event) if matches!(event.kind, EventKind::Finished(..))));
+    assert_eq!(stage.story(StoryId { event: 99, frame: 0 }, true, 9).await, []);
+}

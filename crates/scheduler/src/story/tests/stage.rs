@@ -1,0 +1,249 @@
+//! A stage: a task whose life the test decides, on real stores, with the actor running.
+
+use crate::story::{Handle, Inlet, Stored, StoryItem, assemble};
+use domain::*;
+use futures_util::StreamExt as _;
+use output::{Output, Placed, segment::SegmentStore};
+use std::{collections::BTreeMap, io, sync::Arc, sync::mpsc::Receiver};
+use store::{Store as _, sqlite::SqliteStore};
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+
+/// What output waits for before it is written; `None`: nothing.
+pub type Gate = Option<Receiver<()>>;
+
+pub struct Stage {
+    dir: TempDir,
+    store: SqliteStore,
+    epoch: Epoch,
+    pub story: Handle,
+    actor: JoinHandle<()>,
+    inlet: Inlet,
+    pub task: Task,
+    /// Output of the current attempt so far.
+    pub totals: Totals,
+    under_way: Vec<Stored>,
+}
+
+struct Gated(SegmentStore, Gate);
+
+impl Output for Gated {
+    fn append(&mut self, frames: &[Placed]) -> io::Result<()> {
+        if let Some(gate) = &self.1 {
+            // A gate that is gone is open.
+            let _ = gate.recv();
+        }
+        self.0.append(frames)
+    }
+    fn totals(&self, attempt: AttemptId) -> Totals {
+        self.0.totals(attempt)
+    }
+}
+
+fn raise(dir: &TempDir, store: &SqliteStore, gate: Gate) -> (Handle, JoinHandle<()>) {
+    let output = SegmentStore::open(&dir.path().join("output")).unwrap();
+    let reader = output.reader();
+    let (story, actor) = assemble(Box::new(Gated(output, gate)), reader, store.reader(), |_, _| {}).unwrap();
+    (story, tokio::spawn(actor))
+}
+
+fn inlet(story: &Handle) -> Inlet {
+    story.inlet(WorkerId::new("w1"), Incarnation("dir@boot".into()))
+}
+
+fn accepted() -> Task {
+    let stamp = Stamp { event: 1, at: UnixMillis(1) };
+    let spec = Spec {
+        name: "sample".into(),
+        description: String::new(),
+        run: Run::Handler(HandlerRun::default()),
+        timeout: None,
+        retry: RetryPolicy { max_retries: 0 },
+        key: None,
+        worker: None,
+        labels: BTreeMap::new(),
+        priority: 0,
+        queue: "default".into(),
+    };
+    Task {
+        id: TaskId::from_parts(1_700_000_000_000, 0, 1, 2),
+        spec: Arc::new(spec),
+        ready_seq: 1,
+        accepted: stamp,
+        state: State::Pending(Wait::Queued),
+        ended: Vec::new(),
+        backed_off: Vec::new(),
+        cancel: None,
+        finished: None,
+        events: 1,
+        progress: Progress::default(),
+        result: Vec::new(),
+        updated: stamp.at,
+    }
+}
+
+impl Stage {
+    pub async fn new(gate: Gate) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = SqliteStore::open(dir.path()).unwrap();
+        let epoch = store.begin().unwrap().epoch;
+        let (story, actor) = raise(&dir, &store, gate);
+        let (task, inlet) = (accepted(), inlet(&story));
+        let totals = Totals::default();
+        let mut stage = Self { dir, store, epoch, story, actor, inlet, task, totals, under_way: Vec::new() };
+        let writes = vec![Write::Insert(Arc::new(stage.task.clone()))];
+        stage.store.commit(&Batch { epoch, writes }).unwrap();
+        let stamp = stage.task.accepted;
+        stage.publish(stamp, 0, EventKind::Accepted, Tail::default()).await;
+        stage
+    }
+
+    pub fn attempt(&self) -> Option<AttemptNo> {
+        self.task.live_id().map(|attempt| attempt.no)
+    }
+
+    fn commit(&mut self, mut writes: Vec<Write>) {
+        writes.push(Write::Update(Arc::new(self.task.clone())));
+        self.store.commit(&Batch { epoch: self.epoch, writes }).unwrap();
+    }
+
+    async fn publish(&self, stamp: Stamp, attempt: u32, kind: EventKind, tail: Tail) {
+        let event = Event { task: self.task.id, stamp, attempt, kind };
+        self.story.publish(vec![(event, tail)]).await;
+    }
+
+    fn stamp(&mut self) -> Stamp {
+        let at = UnixMillis(self.task.events as i64);
+        self.task.stamp(at)
+    }
+
+    pub async fn dispatch(&mut self) {
+        let no = self.task.next_attempt();
+        let dispatched = self.stamp();
+        let worker = WorkerId::new("w1");
+        let incarnation = Incarnation("dir@boot".into());
+        let (started, ended, totals) = (None, None, Totals::default());
+        let attempt = Attempt { no, worker: worker.clone(), incarnation, dispatched, started, ended, totals };
+        self.task.state = State::Dispatched(attempt);
+        self.totals = Totals::default();
+        self.commit(Vec::new());
+        self.publish(dispatched, no.0, EventKind::Dispatched(worker), Tail::default()).await;
+    }
+
+    pub async fn progress(&mut self) {
+        let stamp = self.commit_progress();
+        let no = self.attempt().map_or(0, |no| no.0);
+        self.publish(stamp, no, EventKind::Progressed(Progress { percent: 1, message: "on".into() }), Tail::default())
+            .await;
+    }
+
+    /// Commits without publishing, as a commit whose answer was lost.
+    pub fn commit_progress(&mut self) -> Stamp {
+        let stamp = self.stamp();
+        let (task, attempt) = (self.task.id, self.attempt().map_or(0, |no| no.0));
+        let progress = Progress { percent: 1, message: "on".into() };
+        self.commit(vec![Write::Progressed { task, stamp, attempt, progress }]);
+        stamp
+    }
+
+    /// The next frame of an attempt.
+    fn cut(&mut self, no: AttemptNo) -> Frame {
+        let number = self.totals.frames + 1;
+        let stream = if number.is_multiple_of(3) { StreamName::Stderr } else { StreamName::Stdout };
+        let offset = if stream == StreamName::Stdout { self.totals.stdout } else { self.totals.stderr };
+        let attempt = AttemptId { task: self.task.id, no };
+        let data = format!("{no}.{number};").into_bytes();
+        let frame = Frame { attempt, number, stream, offset, at: UnixMillis(7), data, dropped: 0 };
+        self.totals.add(&frame);
+        frame
+    }
+
+    /// Sends frames of an attempt, not waiting until they are stored.
+    pub async fn write(&mut self, no: AttemptNo, count: usize) -> Vec<Frame> {
+        let frames: Vec<Frame> = (0..count).map(|_| self.cut(no)).collect();
+        self.send(frames.clone()).await;
+        frames
+    }
+
+    pub async fn send(&mut self, frames: Vec<Frame>) {
+        let stored = self.inlet.put(frames).await.unwrap();
+        self.under_way.push(stored);
+    }
+
+    /// Waits until everything sent is stored.
+    pub async fn stored(&mut self) {
+        for stored in self.under_way.drain(..) {
+            stored.await.unwrap().unwrap();
+        }
+    }
+
+    /// The attempt is lost; the task goes on.
+    pub async fn lose(&mut self) {
+        let Some(live) = self.task.state.live().cloned() else { return };
+        let (stamp, no) = (self.stamp(), live.no.0);
+        self.task.ended.push(Attempt { ended: Some((stamp, Ending::Lost)), ..live });
+        self.task.backed_off.push(None);
+        self.task.state = State::Pending(Wait::Queued);
+        self.commit(Vec::new());
+        self.publish(stamp, no, EventKind::AttemptEnded(Ending::Lost, None), Tail::default()).await;
+    }
+
+    /// The attempt exits with this many frames in its tail; the task ends once the others are stored.
+    pub async fn finish(&mut self, tail: usize) {
+        self.stored().await;
+        let Some(live) = self.task.state.live().cloned() else { return };
+        let after = self.task.events;
+        let frames: Vec<Frame> = (0..tail).map(|_| self.cut(live.no)).collect();
+        let (stamp, no) = (self.stamp(), live.no.0);
+        let ended = Some((stamp, Ending::Exited(Exit::Code(0))));
+        self.task.ended.push(Attempt { ended, totals: self.totals, ..live });
+        self.task.backed_off.push(None);
+        self.task.state = State::Final(Final::Completed);
+        self.task.finished = Some(stamp);
+        self.commit(vec![Write::Tail { after, frames: frames.clone() }]);
+        self.publish(stamp, no, EventKind::Finished(Final::Completed, 0), Tail(frames)).await;
+    }
+
+    /// A new reign in the same process.
+    pub async fn reset(&mut self) {
+        self.epoch = self.store.begin().unwrap().epoch;
+        let tasks = self.store.load().unwrap().tasks;
+        self.story.reset(tasks).await;
+    }
+
+    /// A new process: what wasn't stored is sent again.
+    pub async fn restart(&mut self) {
+        self.stored().await;
+        self.actor.abort();
+        (self.story, self.actor) = raise(&self.dir, &self.store, None);
+        self.inlet = inlet(&self.story);
+        self.reset().await;
+    }
+
+    /// Reads a story to its end, or `limit` items of it.
+    pub async fn story(&self, after: StoryId, output: bool, limit: usize) -> Vec<StoryItem> {
+        collect(self.story.clone(), self.task.id, after, output, limit).await
+    }
+
+    /// A reader that attaches now and reads to the end.
+    pub fn follow(&self, after: StoryId, output: bool) -> JoinHandle<Vec<StoryItem>> {
+        tokio::spawn(collect(self.story.clone(), self.task.id, after, output, usize::MAX))
+    }
+
+    /// The bytes of a stream from an offset.
+    pub fn bytes(&self, name: StreamName, offset: u64, no: Option<AttemptNo>, follow: bool) -> JoinHandle<String> {
+        let (story, task) = (self.story.clone(), self.task.id);
+        tokio::spawn(async move {
+            let frames = story.read_output(task, name, offset, no, follow).await.unwrap();
+            let frames: Vec<Frame> = frames.map(Result::unwrap).collect().await;
+            let skip = frames.first().map_or(0, |first| offset.saturating_sub(first.offset)) as usize;
+            let bytes: Vec<u8> = frames.into_iter().flat_map(|frame| frame.data).collect();
+            String::from_utf8(bytes[skip..].to_vec()).unwrap()
+        })
+    }
+}
+
+async fn collect(story: Handle, task: TaskId, after: StoryId, output: bool, limit: usize) -> Vec<StoryItem> {
+    let items = story.watch(task, after, output).await.unwrap();
+    items.take(limit).map(Result::unwrap).collect().await
+}
