@@ -1,8 +1,14 @@
 //! Log lines on stderr: `2026-01-29T15:23:45.123Z INFO Task submitted task_id=…`, or one JSON object a line.
 
 use crate::{Fatal, LogFormat};
-use std::{fmt, io};
-use tracing::{Event, Subscriber};
+use std::{
+    fmt::{self, Write as _},
+    io,
+};
+use tracing::{
+    Event, Subscriber,
+    field::{Field, Visit},
+};
 use tracing_subscriber::{
     EnvFilter,
     fmt::{FmtContext, FormatEvent, FormatFields, format::Writer, time::FormatTime},
@@ -48,10 +54,94 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
 {
-    fn format_event(&self, ctx: &FmtContext<'_, S, N>, mut w: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+    fn format_event(&self, _: &FmtContext<'_, S, N>, mut w: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         Utc.format_time(&mut w)?;
-        write!(w, " {} ", event.metadata().level())?;
-        ctx.field_format().format_fields(w.by_ref(), event)?;
-        writeln!(w)
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        writeln!(w, " {} {}{}", event.metadata().level(), fields.message, fields.rest)
+    }
+}
+
+/// A line's message, and its fields as ` key=value`. What others wrote (names, errors) never starts a line of its own.
+#[derive(Default)]
+struct Fields {
+    message: String,
+    rest: String,
+}
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.add(field, &format!("{value:?}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.add(field, value);
+    }
+}
+
+impl Fields {
+    fn add(&mut self, field: &Field, text: &str) {
+        if field.name() == "message" {
+            self.message = escaped(text);
+            return;
+        }
+        // Writing to a String doesn't fail.
+        let _ = if text.is_empty() || text.contains(char::is_whitespace) && !text.starts_with('"') {
+            write!(self.rest, " {}=\"{}\"", field.name(), escaped(&text.replace('"', "\\\"")))
+        } else {
+            write!(self.rest, " {}={}", field.name(), escaped(text))
+        };
+    }
+}
+
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::{Arc, Mutex};
+
+    #[derive(Clone, Default)]
+    struct Sink(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Sink {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(log: impl FnOnce()) -> String {
+        let sink = Sink::default();
+        let writer = sink.clone();
+        let subscriber =
+            tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).event_format(Line).finish();
+        tracing::subscriber::with_default(subscriber, log);
+        String::from_utf8(sink.0.lock().unwrap().clone()).unwrap()
+    }
+
+    #[test]
+    fn a_line_is_time_level_message_fields() {
+        let line = logged(|| tracing::info!(task_id = "0199", count = 3, error = "no such file", "Task submitted"));
+        let (time, rest) = line.split_once(' ').unwrap();
+        assert_eq!(rest, "INFO Task submitted task_id=0199 count=3 error=\"no such file\"\n");
+        assert!(time.ends_with('Z') && time.len() == "2026-01-29T15:23:45.123Z".len(), "{time}");
+    }
+
+    #[test]
+    fn nobody_writes_a_second_line() {
+        let name = "x\n2026-01-29T15:23:45.123Z INFO all is well\u{1b}[31m";
+        let line = logged(|| tracing::warn!(name, other = %name, "odd\nname"));
+        assert_eq!(line.matches('\n').count(), 1, "{line:?}");
+        assert!(!line.contains('\u{1b}'), "{line:?}");
     }
 }
