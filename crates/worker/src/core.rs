@@ -52,6 +52,7 @@ pub(crate) struct Core {
     /// How long detaching may take.
     pub stop_within: Duration,
     pub meters: Meters,
+    pub slots: u32,
     /// For each message on the output stream.
     pub worker: v1::OutputFrames,
     /// The scheduler's address, for messages.
@@ -83,6 +84,7 @@ impl Core {
     /// The keeper died and can't be started again.
     pub async fn run(mut self) -> service::Result<()> {
         let mut ticks = interval(TICK);
+        self.meters = Meters::begin(self.slots);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         self.carry_out().await;
         loop {

@@ -126,19 +126,17 @@ async fn supervise(
         }
     };
     let exit = tokio::select! {
-        outcome = &mut future => {
-            let ended = ended(attempt, began, flatten(outcome));
-            // A handler that gives up because it was asked to has been killed; one that finished has finished.
-            let obeyed = cancel.is_cancelled() && !ended.exit.success();
-            return if obeyed { Ended { exit: Exit::Killed, ..ended } } else { ended };
-        }
+        biased;
         () = cancel.cancelled() => Exit::Killed,
+        outcome = &mut future => return ended(attempt, began, flatten(outcome)),
         exit = time_out => exit,
     };
     cancel.cancel();
-    // What it still answers is not asked for any more.
-    let _ = tokio::time::timeout(grace, future).await;
-    Ended { attempt, exit, result: Vec::new(), run_us: micros(began) }
+    match (tokio::time::timeout(grace, future).await, exit) {
+        // It finished all the same; whether that counts is the scheduler's to say.
+        (Ok(Ok(Ok(result))), Exit::Killed) => ended(attempt, began, Ok(result)),
+        (_, exit) => Ended { attempt, exit, result: Vec::new(), run_us: micros(began) },
+    }
 }
 
 fn ended(attempt: AttemptId, began: Instant, outcome: Result<Vec<u8>, String>) -> Ended {
@@ -159,4 +157,109 @@ fn flatten(outcome: std::thread::Result<Result<Vec<u8>, String>>) -> Result<Vec<
 
 fn micros(began: Instant) -> u64 {
     u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::{AttemptNo, TaskId};
+
+    /// Long enough for anything that is going to happen.
+    const LONG: Duration = Duration::from_secs(3_600);
+
+    /// Does what its payload says.
+    struct Puppet;
+
+    impl Handler for Puppet {
+        fn name(&self) -> &'static str {
+            "puppet"
+        }
+        fn run(&self, context: HandlerContext, payload: Vec<u8>) -> HandlerFuture {
+            assert_ne!(payload, b"panic early");
+            Box::pin(async move {
+                match payload.as_slice() {
+                    b"fail" => Err("bad input".to_owned()),
+                    b"panic" => panic!("as the test wants"),
+                    b"large" => Ok(vec![0; limits::RESULT_BYTES + 1]),
+                    b"obey" => {
+                        context.cancelled().await;
+                        Err("cancelled".to_owned())
+                    }
+                    b"finish" => {
+                        context.cancelled().await;
+                        Ok(b"done".to_vec())
+                    }
+                    b"ignore" => std::future::pending().await,
+                    b"later" => {
+                        tokio::task::yield_now().await;
+                        context.progress(200, &"m".repeat(1_000));
+                        Ok(b"later".to_vec())
+                    }
+                    _ => Ok(payload),
+                }
+            })
+        }
+    }
+
+    fn attempt() -> AttemptId {
+        AttemptId { task: TaskId::from_parts(1, 0, 0, 0), no: AttemptNo::FIRST }
+    }
+
+    fn here(grace: Duration) -> (InProcess, mpsc::Receiver<(AttemptId, Progress)>) {
+        InProcess::new(grace)
+    }
+
+    #[tokio::test]
+    async fn what_is_over_at_once_needs_no_task() {
+        let error = |text: &str| Exit::HandlerError(text.to_owned());
+        let table: [(&[u8], Exit, &[u8]); 5] = [
+            (b"echo", Exit::Code(0), b"echo"),
+            (b"fail", error("bad input"), b""),
+            (b"panic", error("panicked"), b""),
+            (b"panic early", error("panicked"), b""),
+            (b"large", error("the result is over 1048576 bytes"), b""),
+        ];
+        for (payload, exit, result) in table {
+            let (mut here, _progress) = here(LONG);
+            let ended = here.start(attempt(), &Puppet, payload.to_vec(), None).expect("it is over");
+            assert_eq!((ended.exit, ended.result.as_slice()), (exit, result));
+            assert!(here.is_empty());
+        }
+    }
+
+    #[tokio::test]
+    async fn what_takes_longer_is_told_when_it_is_over() {
+        let (mut here, mut progress) = here(LONG);
+        assert!(here.start(attempt(), &Puppet, b"later".to_vec(), Some(LONG)).is_none());
+        let ended = here.next().await;
+        assert_eq!((ended.exit, ended.result.as_slice()), (Exit::Code(0), b"later".as_slice()));
+        let (_, said) = progress.try_recv().unwrap();
+        assert_eq!((said.percent, said.message.len()), (100, limits::MESSAGE_CHARS));
+        assert!(here.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_kill_is_obeyed_outrun_or_enforced() {
+        let table: [(&[u8], Duration, Exit); 3] = [
+            (b"obey", LONG, Exit::Killed),
+            (b"finish", LONG, Exit::Code(0)),
+            (b"ignore", Duration::ZERO, Exit::Killed),
+        ];
+        for (payload, grace, exit) in table {
+            let (mut here, _progress) = here(grace);
+            assert!(here.start(attempt(), &Puppet, payload.to_vec(), None).is_none());
+            assert!(here.kill(attempt()));
+            assert_eq!(here.next().await.exit, exit, "{:?}", String::from_utf8_lossy(payload));
+        }
+        let (here, _progress) = here(LONG);
+        assert!(!here.kill(attempt()), "nobody is here");
+    }
+
+    #[tokio::test]
+    async fn a_timeout_ends_what_ignores_it() {
+        let (mut here, _progress) = here(Duration::ZERO);
+        let limit = Duration::from_millis(1);
+        assert!(here.start(attempt(), &Puppet, b"ignore".to_vec(), Some(limit)).is_none());
+        assert_eq!(here.next().await.exit, Exit::TimedOut(limit));
+    }
 }

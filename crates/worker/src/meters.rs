@@ -14,8 +14,8 @@ pub(crate) struct Meters {
 }
 
 impl Meters {
-    /// Says what they mean, and how large this worker is.
-    pub fn new(slots: u32) -> Self {
+    /// Says what they mean, and how large this worker is. Not before the service records.
+    pub fn begin(slots: u32) -> Self {
         metrics::describe_gauge!("baton_worker_slots", "Tasks that this worker runs at once");
         metrics::describe_gauge!("baton_worker_running", "Attempts that run");
         metrics::describe_counter!("baton_worker_started_total", "Attempts started");

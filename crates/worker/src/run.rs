@@ -101,7 +101,8 @@ pub async fn run(options: Options, embedding: Embedding, stopping: Stopping) -> 
     };
     let mut core = Core {
         began: Instant::now(),
-        meters: Meters::new(hello.slots),
+        meters: Meters::default(),
+        slots: hello.slots,
         session: Session::new(SessionConfig { known: data_dir.known(), hello, prefetch_max: PREFETCH_MAX }),
         executors,
         direct: Direct::default(),
