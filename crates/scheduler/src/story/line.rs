@@ -83,8 +83,11 @@ impl Line {
             EventKind::AttemptEnded(..) | EventKind::Finished(..) => self.current = None,
             EventKind::Accepted | EventKind::Started(_) | EventKind::Progressed(_) | EventKind::CancelRequested => {}
         }
+        // Nearly always: nothing is being written.
+        if self.waiting.is_empty() {
+            return self.tell_event(event, tail);
+        }
         self.waiting.push_back(Waiting::Event(event, tail));
-        self.release();
     }
 
     /// A new reign begins. `None`: the task is over, or was never committed.
@@ -136,15 +139,19 @@ impl Line {
         }
         self.released = StoryId { event: number, frame: 0 };
         self.over = event.kind.is_final();
-        self.tell(&Item { id: self.released, told: Told::Event(Arc::new(event)) });
+        self.tell(|| Told::Event(Arc::new(event)));
     }
 
     fn tell_frame(&mut self, after: u64, frame: Frame) {
         self.released = StoryId { event: after, frame: frame.number };
-        self.tell(&Item { id: self.released, told: Told::Output(Arc::new(frame)) });
+        self.tell(|| Told::Output(Arc::new(frame)));
     }
 
-    fn tell(&mut self, item: &Item) {
+    fn tell(&mut self, what: impl FnOnce() -> Told) {
+        if self.feeds.is_empty() {
+            return;
+        }
+        let item = Item { id: self.released, told: what() };
         self.feeds.retain(|feed| feed.send(item.clone()));
     }
 }

@@ -3,7 +3,7 @@
 use domain::{AttemptId, FrameNo};
 use output::{Output, Placed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::{collections::BTreeMap, io, thread, time::Duration};
+use std::{collections::BTreeMap, io, thread, thread::JoinHandle, time::Duration};
 use tokio::sync::mpsc;
 
 /// Pause after a failed write: a full disk heals by itself, but not at once.
@@ -18,9 +18,11 @@ pub(super) struct Written {
 /// The actor's end of the thread.
 pub(super) struct Pen {
     /// Holds one batch; the actor hands over the next only after the answer to the last, so it is never full.
-    batches: SyncSender<Vec<Placed>>,
+    /// `None` only while it is dropped.
+    batches: Option<SyncSender<Vec<Placed>>>,
     pub written: mpsc::Receiver<Written>,
     busy: bool,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Pen {
@@ -28,8 +30,9 @@ impl Pen {
     pub fn start(output: Box<dyn Output>, stored: impl FnMut(AttemptId, FrameNo) + Send + 'static) -> io::Result<Self> {
         let (batches, queue) = sync_channel(1);
         let (answers, written) = mpsc::channel(1);
-        thread::Builder::new().name("output-writer".into()).spawn(move || write(output, &queue, &answers, stored))?;
-        Ok(Self { batches, written, busy: false })
+        let thread = thread::Builder::new().name("output-writer".into());
+        let thread = thread.spawn(move || write(output, &queue, &answers, stored))?;
+        Ok(Self { batches: Some(batches), written, busy: false, thread: Some(thread) })
     }
 
     /// Whether nothing is being written.
@@ -43,12 +46,24 @@ impl Pen {
             return true;
         }
         self.busy = true;
-        self.batches.try_send(std::mem::take(waiting)).is_ok()
+        self.batches.as_ref().is_some_and(|batches| batches.try_send(std::mem::take(waiting)).is_ok())
     }
 
     /// The answer to the batch handed over came.
     pub fn answered(&mut self) {
         self.busy = false;
+    }
+}
+
+impl Drop for Pen {
+    /// Waits for the batch that is being written, so that nobody writes after the data directory is free again.
+    fn drop(&mut self) {
+        self.batches = None;
+        self.written.close();
+        if let Some(thread) = self.thread.take() {
+            // A panic was printed when it happened.
+            drop(thread.join());
+        }
     }
 }
 

@@ -64,11 +64,15 @@ fn filters_narrow_a_list() {
         use StateWord::*;
         assert_eq!(numbers(by(&[Queued])), [0, 40], "{name}");
         assert_eq!(numbers(by(&[BackingOff])), [1], "{name}");
+        assert_eq!(numbers(by(&[Queued, BackingOff, Running, Failed])), [0, 1, 3, 6, 40], "{name}");
+        assert_eq!(numbers(by(&StateWord::ALL)), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 40], "{name}");
         assert_eq!(numbers(by(&[Dispatched, Cancelling])), [2, 4], "{name}");
         assert_eq!(numbers(by(&[Failed, Cancelled])), [6, 8, 9], "{name}");
         assert_eq!(numbers(by(&[Completed, Running])), [3, 5], "{name}");
         let name_1 = TaskFilter { name: Some("name-1".into()), ..by(&[Failed, TimedOut]) };
         assert_eq!(numbers(name_1), [7], "{name}");
+        let queued = TaskFilter { queue: Some("default".into()), ..by(&[Queued, Running]) };
+        assert_eq!(numbers(queued), [0, 3], "{name}");
         let other = TaskFilter { queue: Some("other".into()), ..TaskFilter::default() };
         assert_eq!(numbers(other), [40], "{name}");
         let worker = |w: &str| TaskFilter { worker: Some(WorkerId::new(w)), ..by(&[Running]) };

@@ -6,13 +6,32 @@ use crate::Failure;
 use domain::{Cursor, Page, PageRequest, StateWord, Task, TaskFilter, limits};
 use rusqlite::Connection;
 
+/// With more queued tasks than this a walk over all tasks finds a page of them sooner than sorting them would.
+const SORTED: i64 = 50_000;
+
 /// A page of tasks without payload, stdin and result.
 pub(super) fn list(conn: &Connection, request: &PageRequest) -> Result<Page<Task>, Failure> {
     let PageRequest { filter, after, limit } = request;
     let limit = (*limit).clamp(1, limits::PAGE_TASKS);
-    let Some(conditions) = conditions(conn, filter)? else { return Ok(Page { items: Vec::new(), next: None }) };
+    let Some(names) = names_sql(conn, filter)? else { return Ok(Page { items: Vec::new(), next: None }) };
     // One more than asked says whether a page follows.
-    let sql = format!("SELECT {BRIEF} WHERE t.seq < ?1{conditions} ORDER BY t.seq DESC LIMIT ?2");
+    let sql = match indexes(conn, &filter.states)? {
+        Some(indexes) => {
+            let part = |index: &&str| {
+                let states = states_sql(&filter.states);
+                format!(
+                    "SELECT * FROM (SELECT t.seq FROM tasks t {index} AND t.seq < ?1{states}{names} \
+                     ORDER BY t.seq DESC LIMIT ?2)"
+                )
+            };
+            let parts = indexes.iter().map(part).collect::<Vec<_>>().join(" UNION ALL ");
+            format!("SELECT {BRIEF} WHERE t.seq IN ({parts}) ORDER BY t.seq DESC LIMIT ?2")
+        }
+        None => {
+            let states = states_sql(&filter.states);
+            format!("SELECT {BRIEF} WHERE t.seq < ?1{states}{names} ORDER BY t.seq DESC LIMIT ?2")
+        }
+    };
     let mut statement = conn.prepare_cached(&sql).map_err(fault)?;
     let below = after.map_or(i64::MAX, |cursor| cursor.0);
     let more = i64::try_from(limit + 1).unwrap_or(i64::MAX);
@@ -29,38 +48,54 @@ pub(super) fn list(conn: &Connection, request: &PageRequest) -> Result<Page<Task
     Ok(Page { items, next })
 }
 
-/// The filter as SQL; numbers only, so there is nothing to quote. `None` if nothing can match.
-fn conditions(conn: &Connection, filter: &TaskFilter) -> Result<Option<String>, Failure> {
-    let TaskFilter { states, worker, name, queue } = filter;
-    let mut sql = states_sql(states);
-    let texts =
-        [("worker", worker.as_ref().map(|w| w.as_str())), ("name", name.as_deref()), ("queue", queue.as_deref())];
-    for (column, text) in texts {
+/// The partial indexes that hold all tasks of these states, each with its condition; `None`: all tasks must be walked.
+fn indexes(conn: &Connection, states: &[StateWord]) -> Result<Option<Vec<&'static str>>, Failure> {
+    let mut indexes = Vec::new();
+    for word in states {
+        indexes.push(match word {
+            StateWord::Queued => "INDEXED BY backlog WHERE t.state = 0",
+            StateWord::Dispatched | StateWord::Running | StateWord::Cancelling => {
+                "INDEXED BY inflight WHERE t.state > 0 AND t.state < 4"
+            }
+            StateWord::Completed => return Ok(None),
+            StateWord::Failed | StateWord::TimedOut | StateWord::Cancelled => {
+                "INDEXED BY bad WHERE t.state > 4 AND t.state < 8"
+            }
+            StateWord::BackingOff => "INDEXED BY backing_off WHERE t.state > 7",
+        });
+    }
+    indexes.sort_unstable();
+    indexes.dedup();
+    if states.contains(&StateWord::Queued) {
+        let sql = "SELECT n FROM counts WHERE state = 0";
+        let queued: i64 =
+            conn.prepare_cached(sql).and_then(|mut s| s.query_row([], |row| row.get(0))).map_err(fault)?;
+        if queued > SORTED {
+            return Ok(None);
+        }
+    }
+    Ok((!indexes.is_empty()).then_some(indexes))
+}
+
+/// Name, queue and worker as conditions; numbers only, so there is nothing to quote. `None` if nothing can match.
+fn names_sql(conn: &Connection, filter: &TaskFilter) -> Result<Option<String>, Failure> {
+    let TaskFilter { states: _, worker, name, queue } = filter;
+    let mut sql = String::new();
+    let worker = worker.as_ref().map(|worker| worker.as_str());
+    for (column, text) in [("worker", worker), ("name", name.as_deref()), ("queue", queue.as_deref())] {
         let Some(text) = text else { continue };
         match names::find(conn, text).map_err(fault)? {
-            // The plus keeps SQLite from taking the backlog index for a queue's queued tasks: it isn't in row order.
-            Some(id) => sql.push_str(&format!(" AND +t.{column} = {id}")),
+            Some(id) => sql.push_str(&format!(" AND t.{column} = {id}")),
             None => return Ok(None),
         }
     }
     Ok(Some(sql))
 }
 
-/// The states, with the condition of the partial index that holds all of them, if one does.
 fn states_sql(states: &[StateWord]) -> String {
     if states.is_empty() {
         return String::new();
     }
-    let codes: Vec<u8> = states.iter().map(|word| word.code()).collect();
-    let index = if codes.iter().all(|c| (1..4).contains(c)) {
-        " AND t.state > 0 AND t.state < 4"
-    } else if codes.iter().all(|c| (5..8).contains(c)) {
-        " AND t.state > 4 AND t.state < 8"
-    } else if codes.iter().all(|c| *c > 7) {
-        " AND t.state > 7"
-    } else {
-        ""
-    };
-    let list = codes.iter().map(u8::to_string).collect::<Vec<_>>().join(", ");
-    format!("{index} AND t.state IN ({list})")
+    let codes: Vec<String> = states.iter().map(|word| word.code().to_string()).collect();
+    format!(" AND t.state IN ({})", codes.join(", "))
 }
