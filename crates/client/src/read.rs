@@ -6,7 +6,7 @@ use futures_util::{
     stream::{self, BoxStream},
 };
 use std::time::Duration;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tonic::{Response, Status, Streaming};
 use wire::Resume;
 
@@ -14,6 +14,8 @@ use wire::Resume;
 /// back to all its readers.
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
 const PAUSE_LAST: Duration = Duration::from_secs(2);
+/// After its last item a stream ends at once.
+const END_WITHIN: Duration = Duration::from_secs(1);
 
 /// A task's story.
 pub type Story = BoxStream<'static, Result<v1::TaskEvent>>;
@@ -76,6 +78,8 @@ enum State<T> {
     Open(Open<T>),
     /// To be tried again after this pause.
     Broken(Duration),
+    /// The last item was passed on; the stream's own end is still to come.
+    Ending(Box<Streaming<T>>),
     Ended,
 }
 
@@ -102,6 +106,12 @@ impl<R: Reading> Reader<R> {
         loop {
             let failed = match &mut self.state {
                 State::Ended => return None,
+                State::Ending(stream) => {
+                    // Dropped before its end, it would be reset: HTTP/2 allows a connection only so many resets.
+                    let _ = timeout(END_WITHIN, stream.message()).await;
+                    self.state = State::Ended;
+                    return None;
+                }
                 State::Open(open) => match open.stream.message().await {
                     Ok(Some(item)) => return Some(Ok(self.pass(item))),
                     Ok(None) => {
@@ -145,7 +155,10 @@ impl<R: Reading> Reader<R> {
         self.lost = None;
         self.request.seen(&item);
         if R::is_last(&item) {
-            self.state = State::Ended;
+            self.state = match std::mem::replace(&mut self.state, State::Ended) {
+                State::Open(open) => State::Ending(open.stream),
+                State::Broken(_) | State::Ending(_) | State::Ended => State::Ended,
+            };
         }
         item
     }

@@ -43,7 +43,8 @@ impl Stopping {
         self.hurry.cancelled().await;
     }
 
-    /// The stream, ending when a stop is asked for: an open stream would hold up a graceful stop for ever.
+    /// The stream, ending without an error when a stop is asked for. Not for readers, who would take it for the end of what
+    /// they read: the answers of a [`crate::Service`] are cut with UNAVAILABLE by themselves.
     pub fn until<S: Stream>(&self, stream: S) -> impl Stream<Item = S::Item> + use<S> {
         stream.take_until(self.stop.clone().cancelled_owned())
     }

@@ -4,7 +4,7 @@ use super::Upstream;
 use domain::{Error, Kind, Result};
 use futures_util::{Stream, stream};
 use std::time::Duration;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tonic::{Response, Status, Streaming};
 use wire::{
     Resume,
@@ -14,6 +14,8 @@ use wire::{
 /// Pauses between tries: the first is short for a connection that broke, the last bounds the load of many readers.
 const PAUSE_FIRST: Duration = Duration::from_millis(50);
 const PAUSE_LAST: Duration = Duration::from_secs(1);
+/// After its last item a stream ends at once.
+const END_WITHIN: Duration = Duration::from_secs(1);
 
 /// A reading call to the scheduler.
 pub(crate) trait Reading: Resume + Send + 'static {
@@ -43,6 +45,8 @@ enum State<T> {
     Open(Open<T>),
     /// To be tried again after this pause.
     Broken(Duration),
+    /// The last item was passed on; the stream's own end is still to come.
+    Ending(Box<Streaming<T>>),
     Ended,
 }
 
@@ -85,6 +89,12 @@ impl<R: Reading> Reader<R> {
         loop {
             let failed = match &mut self.state {
                 State::Ended => return None,
+                State::Ending(stream) => {
+                    // Dropped before its end, it would be reset: HTTP/2 allows a connection only so many resets.
+                    let _ = timeout(END_WITHIN, stream.message()).await;
+                    self.state = State::Ended;
+                    return None;
+                }
                 State::Open(open) => match open.stream.message().await {
                     Ok(Some(item)) => return Some(Ok(self.pass(item))),
                     Ok(None) => {
@@ -121,7 +131,10 @@ impl<R: Reading> Reader<R> {
     fn pass(&mut self, item: R::Item) -> R::Item {
         self.request.seen(&item);
         if R::is_last(&item) {
-            self.state = State::Ended;
+            self.state = match std::mem::replace(&mut self.state, State::Ended) {
+                State::Open(open) => State::Ending(open.stream),
+                State::Broken(_) | State::Ending(_) | State::Ended => State::Ended,
+            };
         }
         item
     }

@@ -50,10 +50,11 @@ impl Door {
         })
     }
 
-    /// A stream of answers that ends when the service stops.
+    /// A stream of answers. When the service stops it is cut with UNAVAILABLE: an end without an error would tell a reader
+    /// that nothing follows.
     fn stream<T: Send + 'static>(&self, items: impl Stream<Item = Result<T>> + Send + 'static) -> Answer<Out<T>> {
         let items = items.map(|item| item.map_err(|error| wire::status(&error)));
-        Ok(Response::new(Box::pin(self.stopping.until(items))))
+        Ok(Response::new(Box::pin(items)))
     }
 }
 
