@@ -75,7 +75,7 @@ async fn listen(mailbox: Handle, session: SessionId, mut from: Streaming<v1::Wor
         // A broken connection is the end of the stream, not of the worker.
         let Ok(v1::WorkerResponse { message }) = message else { return Ok(()) };
         let said = message.ok_or_else(|| Error::field("message", "must not be missing"))?;
-        let baton = *dialect.get_or_insert_with(|| match &said {
+        let baton = *dialect.get_or_insert(match &said {
             Said::Hello(_) => Some(true),
             Said::Heartbeat(_) => Some(false),
             Said::Update(_) | Said::Progress(_) | Said::Result(_) => None,

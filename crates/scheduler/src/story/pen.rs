@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, io, thread, thread::JoinHandle, time::Duration}
 use tokio::sync::mpsc;
 
 /// Pause after a failed write: a full disk heals by itself, but not at once.
-const PAUSE: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// A batch that was handed over: stored, or refused for what is in it.
 pub(super) struct Written {

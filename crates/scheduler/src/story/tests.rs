@@ -100,12 +100,25 @@ async fn an_event_waits_for_the_output_before_it() {
     assert_eq!(ids(&stage.story(BEGIN, true, 2).await), ["1.0", "2.0"]);
     let follower = stage.follow(BEGIN, true);
     tokio::task::yield_now().await;
-    open.send(()).unwrap();
-    open.send(()).unwrap();
+    open.send(Ok(())).unwrap();
+    open.send(Ok(())).unwrap();
     stage.finish(1).await;
     let expected = ["1.0", "2.0", "2.1", "3.0", "3.2", "3.3", "4.0"];
     assert_eq!(ids(&follower.await.unwrap()), expected);
     assert_eq!(ids(&stage.story(BEGIN, true, 99).await), expected);
+}
+
+#[tokio::test]
+async fn a_full_disk_delays_output_and_loses_none() {
+    let (open, gate) = channel();
+    let mut stage = Stage::new(Some(gate)).await;
+    stage.dispatch().await;
+    let follower = stage.follow(BEGIN, true);
+    stage.write(FIRST, 2).await;
+    open.send(Err(std::io::ErrorKind::StorageFull.into())).unwrap();
+    drop(open);
+    stage.finish(0).await;
+    assert_eq!(ids(&follower.await.unwrap()), ["1.0", "2.0", "2.1", "2.2", "3.0"]);
 }
 
 #[tokio::test]

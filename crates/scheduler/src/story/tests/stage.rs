@@ -9,8 +9,8 @@ use store::{Store as _, sqlite::SqliteStore};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
-/// What output waits for before it is written; `None`: nothing.
-pub type Gate = Option<Receiver<()>>;
+/// What output waits for before it is written, each time, and what the disk says then; `None`: it is written at once.
+pub type Gate = Option<Receiver<io::Result<()>>>;
 
 pub struct Stage {
     dir: TempDir,
@@ -31,7 +31,7 @@ impl Output for Gated {
     fn append(&mut self, frames: &[Placed]) -> io::Result<()> {
         if let Some(gate) = &self.1 {
             // A gate that is gone is open.
-            let _ = gate.recv();
+            gate.recv().unwrap_or(Ok(()))?;
         }
         self.0.append(frames)
     }
