@@ -1,12 +1,15 @@
 //! One attempt as this worker holds it, and the memory of those it held.
 
 use crate::frames::Spool;
-use domain::{AttemptId, HeldAttempt, HeldPhase, Progress, Start, Totals};
+use domain::{AttemptId, HeldAttempt, HeldPhase, Monotonic, Progress, Start, Totals, limits};
 use std::collections::{BTreeSet, VecDeque};
 
 /// How many attempts that are gone are remembered, so that a start that arrives twice starts nothing. An attempt is
 /// ordered once in a session and its number is never used again, so this only has to cover what is under way.
 const REMEMBERED: usize = 16 * 1024;
+
+/// Progress reports of one attempt that aren't acknowledged, at most: bounds what is said again after a reconnect.
+const PROGRESS_UNDER_WAY: u32 = 16;
 
 /// How far an attempt is.
 #[derive(Debug)]
@@ -31,9 +34,7 @@ pub(crate) struct Held {
     pub started_stored: bool,
     /// The scheduler knows how it ended.
     pub end_stored: bool,
-    /// A progress report is not acknowledged yet; the next one waits here, replaced by later ones.
-    pub progress_under_way: bool,
-    pub progress_waiting: Option<Progress>,
+    pub progress: Pacing,
     pub totals: Totals,
     pub spool: Spool,
 }
@@ -46,8 +47,7 @@ impl Held {
             started_said: false,
             started_stored: false,
             end_stored: false,
-            progress_under_way: false,
-            progress_waiting: None,
+            progress: Pacing::default(),
             totals: Totals::default(),
             spool: Spool::default(),
         }
@@ -65,6 +65,44 @@ impl Held {
 
     pub fn ended(&self) -> bool {
         matches!(self.phase, Phase::Ended)
+    }
+}
+
+/// Progress of one attempt on its way: the next report goes out when the one before is acknowledged, or after a while if
+/// the acknowledgement is held up by another attempt's output. In between only the latest is kept.
+#[derive(Debug, Default)]
+pub(crate) struct Pacing {
+    under_way: u32,
+    said: Monotonic,
+    waiting: Option<Progress>,
+}
+
+impl Pacing {
+    /// Takes a new one.
+    pub fn put(&mut self, progress: Progress) {
+        self.waiting = Some(progress);
+    }
+
+    /// One was acknowledged.
+    pub fn acknowledged(&mut self) {
+        self.under_way = self.under_way.saturating_sub(1);
+    }
+
+    /// The latest, if it is time to say it.
+    pub fn next(&mut self, now: Monotonic) -> Option<Progress> {
+        let late = now.since(self.said) >= limits::PROGRESS_EVERY && self.under_way < PROGRESS_UNDER_WAY;
+        if self.under_way > 0 && !late {
+            return None;
+        }
+        let next = self.waiting.take()?;
+        self.under_way += 1;
+        self.said = now;
+        Some(next)
+    }
+
+    /// The latest, if it wasn't said: nothing follows.
+    pub fn last(&mut self) -> Option<Progress> {
+        self.waiting.take()
     }
 }
 

@@ -60,7 +60,7 @@ impl crate::Session {
             (Order::Start(start), true) => self.receive(start),
             (Order::Kill(attempt), true) => self.kill(attempt),
             (Order::Recall(attempt), true) => self.recall(attempt),
-            (Order::Forget(number), true) => self.forget(number),
+            (Order::Forget(number), true) => self.forget(now, number),
             (Order::Drain, true) => self.closed_to_new = true,
         }
     }

@@ -70,21 +70,28 @@ impl crate::Session {
         }
     }
 
-    /// The attempt says how far it is: one report under way, the latest one waiting.
-    pub(crate) fn progressed(&mut self, attempt: AttemptId, progress: Progress) {
+    /// The attempt says how far it is.
+    pub(crate) fn progressed(&mut self, now: Monotonic, attempt: AttemptId, progress: Progress) {
         let Some(held) = self.held.get_mut(&attempt).filter(|h| matches!(h.phase, Phase::Running)) else { return };
-        if held.progress_under_way {
-            held.progress_waiting = Some(progress);
-        } else {
-            held.progress_under_way = true;
-            self.reports.push(attempt, ReportKind::Progressed(progress));
+        held.progress.put(progress);
+        if let Some(next) = held.progress.next(now) {
+            self.reports.push(attempt, ReportKind::Progressed(next));
+        }
+    }
+
+    /// Says the progress that has waited long enough.
+    pub(crate) fn late_progress(&mut self, now: Monotonic) {
+        for (attempt, held) in &mut self.held {
+            if let Some(next) = held.progress.next(now) {
+                self.reports.push(*attempt, ReportKind::Progressed(next));
+            }
         }
     }
 
     /// The attempt ended by itself or by a kill.
     pub(crate) fn exited(&mut self, attempt: AttemptId, end: End) {
         let Some(held) = self.held.get_mut(&attempt).filter(|h| matches!(h.phase, Phase::Running)) else { return };
-        if let Some(last) = held.progress_waiting.take() {
+        if let Some(last) = held.progress.last() {
             self.reports.push(attempt, ReportKind::Progressed(last));
         }
         held.totals = end.totals;
@@ -109,16 +116,18 @@ impl crate::Session {
     }
 
     /// Reports up to this number are durable.
-    pub(crate) fn forget(&mut self, number: u64) {
+    pub(crate) fn forget(&mut self, now: Monotonic, number: u64) {
         while self.reports.said.front().is_some_and(|r| r.number <= number) {
             let Some(Report { number: _, attempt, kind }) = self.reports.said.pop_front() else { break };
             let Some(held) = self.held.get_mut(&attempt) else { continue };
             match kind {
                 ReportKind::Started => held.started_stored = true,
-                ReportKind::Progressed(_) => match held.progress_waiting.take() {
-                    Some(next) => self.reports.push(attempt, ReportKind::Progressed(next)),
-                    None => held.progress_under_way = false,
-                },
+                ReportKind::Progressed(_) => {
+                    held.progress.acknowledged();
+                    if let Some(next) = held.progress.next(now) {
+                        self.reports.push(attempt, ReportKind::Progressed(next));
+                    }
+                }
                 ReportKind::Exited { .. } | ReportKind::Refused(_) | ReportKind::Recalled | ReportKind::Lost => {
                     held.started_stored = true;
                     held.end_stored = true;

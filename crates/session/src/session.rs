@@ -108,7 +108,7 @@ impl Session {
             Input::FramesAcked { attempt, number } => self.frames_acked(attempt, number),
             Input::Kept(kept) => kept.into_iter().for_each(|k| self.adopt(k)),
             Input::Started { attempt } => self.started(attempt),
-            Input::Progressed { attempt, progress } => self.progressed(attempt, progress),
+            Input::Progressed { attempt, progress } => self.progressed(now, attempt, progress),
             Input::Frame(frame) => self.frame(now, frame),
             Input::Exited { attempt, exit, totals, result, run_us, tree_gone } => {
                 self.exited(attempt, End { exit, totals, result, run_us, tree_gone });
@@ -186,6 +186,7 @@ impl Session {
     }
 
     fn tick(&mut self, now: Monotonic) {
+        self.late_progress(now);
         let heard = match &self.link {
             Link::Away => return,
             Link::Greeted { heard } => *heard,

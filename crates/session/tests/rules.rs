@@ -410,6 +410,18 @@ fn progress_is_thinned_by_its_acknowledgements_and_the_last_one_counts() {
 }
 
 #[test]
+fn progress_goes_on_while_acknowledgements_are_held_up() {
+    let mut rig = Rig::open(1);
+    rig.order([start(1)]);
+    for (percent, words) in [(1, vec!["1 1 1%"]), (2, vec![]), (3, vec![])] {
+        let progress = Progress { percent, message: String::new() };
+        assert_eq!(said(&rig.give(Input::Progressed { attempt: attempt(1), progress })), words);
+    }
+    rig.now = rig.now + Duration::from_secs(1);
+    assert_eq!(said(&rig.give(Input::Tick)), ["2 1 3%"]);
+}
+
+#[test]
 fn a_lost_keeper_ends_what_it_held() {
     let mut rig = Rig::open(1);
     rig.order([start(1), start(2)]);

@@ -18,7 +18,9 @@ impl Core {
             Event::Down(why) => {
                 self.session_link.down();
                 self.give(Input::Disconnected);
-                self.out_of_contact(why);
+                if let Some(why) = why {
+                    self.out_of_contact(why);
+                }
             }
         }
     }

@@ -45,7 +45,6 @@ impl Core {
                 }
             }
             Effect::Disconnect(reason) => {
-                tracing::warn!(%reason, "Contact with the scheduler given up");
                 self.session_link.cut();
                 self.out_of_contact(reason);
             }

@@ -1,5 +1,7 @@
 //! The worker process against a scheduler that says what the test wants to know.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod rig;
 
 use domain::{Exit, HandlerRun, HeldPhase, Order, Report, ReportKind, Run};

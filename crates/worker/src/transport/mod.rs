@@ -7,7 +7,7 @@ mod backoff;
 use backoff::Backoff;
 use domain::limits;
 use service::Fatal;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio_stream::{StreamExt as _, wrappers::ReceiverStream};
 use tokio_util::sync::CancellationToken;
@@ -23,6 +23,8 @@ const OUT: usize = 16;
 const IN: usize = 16;
 /// A connection that isn't made by then is tried again.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// A stream that lasted so long was no failure: the next one is tried soon.
+const HEALTHY: Duration = Duration::from_secs(2);
 /// A peer that doesn't answer a ping for so long is gone; pings go so often.
 const PING: Duration = Duration::from_secs(20);
 
@@ -33,8 +35,8 @@ pub(crate) enum Event<Out, In> {
     Up { to: mpsc::Sender<Out>, cut: CancellationToken },
     /// A message came.
     Message(Box<In>),
-    /// It ended or could not be opened: why. It is opened again after a while.
-    Down(String),
+    /// It ended or could not be opened: why, unless this side ended it. It is opened again after a while.
+    Down(Option<String>),
 }
 
 /// The session's stream, as events.
@@ -97,8 +99,9 @@ async fn keep_open<Out, In>(
 ) {
     let mut backoff = Backoff::default();
     while !events.is_closed() {
-        let (heard, why) = once(&target, &events, &call).await;
-        if heard {
+        let began = Instant::now();
+        let why = once(&target, &events, &call).await;
+        if began.elapsed() >= HEALTHY {
             backoff = Backoff::default();
         }
         if events.send(Event::Down(why)).await.is_err() {
@@ -111,45 +114,42 @@ async fn keep_open<Out, In>(
     }
 }
 
-/// One life of a stream: whether anything was heard, and why it ended.
+/// One life of a stream: why it ended, unless this side ended it.
 async fn once<Out, In>(
     target: &Target,
     events: &mpsc::Sender<Event<Out, In>>,
     call: &impl AsyncFn(SchedulerClient<Channel>, ReceiverStream<Out>) -> Result<tonic::Response<Streaming<In>>, Status>,
-) -> (bool, String) {
+) -> Option<String> {
     let client = match target.connect().await {
         Ok(client) => client,
-        Err(error) => return (false, error),
+        Err(error) => return Some(error),
     };
     let (to, out) = mpsc::channel(OUT);
     let cut = CancellationToken::new();
     if events.send(Event::Up { to, cut: cut.clone() }).await.is_err() {
-        return (false, "nobody listens".to_owned());
+        return None;
     }
-    let mut heard = false;
     let life = async {
         let mut messages = match call(client, ReceiverStream::new(out)).await {
             Ok(response) => response.into_inner(),
-            Err(status) => return said(&status),
+            Err(status) => return Some(said(&status)),
         };
         loop {
             match messages.next().await {
                 Some(Ok(message)) => {
-                    heard = true;
                     if events.send(Event::Message(Box::new(message))).await.is_err() {
-                        return "nobody listens".to_owned();
+                        return None;
                     }
                 }
-                Some(Err(status)) => return said(&status),
-                None => return "the scheduler ended the stream".to_owned(),
+                Some(Err(status)) => return Some(said(&status)),
+                None => return Some("the scheduler ended the stream".to_owned()),
             }
         }
     };
-    let why = tokio::select! {
+    tokio::select! {
         why = life => why,
-        () = cut.cancelled() => "given up by this worker".to_owned(),
-    };
-    (heard, why)
+        () = cut.cancelled() => None,
+    }
 }
 
 /// What the scheduler said, or what broke.
