@@ -16,4 +16,4 @@ pub use network::own_network;
 pub use patience::{PATIENCE, eventually, skip};
 pub use process::Process;
 pub use sweep::{alive_under, sweep};
-pub use tasks::{Gateway, argv, finished, finished_with_output, handler, output_of, shell, story};
+pub use tasks::{Gateway, argv, away, finished, finished_with_output, handler, output_of, shell, story};

@@ -33,6 +33,11 @@ pub fn handler(name: &str, payload: &[u8]) -> v1::TaskSpec {
     v1::TaskSpec { name: name.into(), payload: payload.to_vec(), ..Default::default() }
 }
 
+/// Whether it is only that the gateway, or its scheduler, is away.
+pub fn away(status: &tonic::Status) -> bool {
+    wire::unsent(status) || wire::broken(status) || status.code() == tonic::Code::Unavailable
+}
+
 /// The whole story of a task, up to its final event; resumes when the gateway goes away in between.
 ///
 /// # Panics
@@ -45,7 +50,7 @@ pub async fn story(gateway: &Gateway, id: &str, output: bool) -> Vec<v1::TaskEve
             let request = v1::WatchTaskRequest { task_id: id.into(), after, output };
             let mut stream = match gateway.clone().watch_task(request).await {
                 Ok(response) => response.into_inner(),
-                Err(status) if status.code() == tonic::Code::Unavailable => {
+                Err(status) if away(&status) => {
                     tokio::time::sleep(std::time::Duration::from_millis(20)).await;
                     continue;
                 }
@@ -112,7 +117,7 @@ pub async fn finished_with_output(gateway: &Gateway, id: &str) -> (v1::Task, Vec
     loop {
         match gateway.clone().get_task(v1::GetTaskRequest { task_id: id.into() }).await {
             Ok(response) => return (response.into_inner(), bytes),
-            Err(status) if status.code() == tonic::Code::Unavailable => {
+            Err(status) if away(&status) => {
                 tokio::time::sleep(std::time::Duration::from_millis(20)).await;
             }
             Err(status) => panic!("get {id}: {status:?}"),

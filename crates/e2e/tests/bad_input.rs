@@ -57,6 +57,11 @@ async fn wrong_specs_are_refused_by_the_name_of_the_field() {
     let tasks = vec![shell("true"), with(|s| s.name = String::new())];
     let status = gateway.submit_tasks(v1::SubmitTasksRequest { tasks }).await.unwrap_err();
     assert_eq!(status.code(), Code::InvalidArgument, "{status:?}");
+    for tasks in [vec![shell("true"); 10_001], vec![handler("h", &vec![0; 1 << 20]); 5]] {
+        let status = gateway.submit_tasks(v1::SubmitTasksRequest { tasks }).await.unwrap_err();
+        let code = status.code();
+        assert!(matches!(code, Code::InvalidArgument | Code::ResourceExhausted | Code::OutOfRange), "{status:?}");
+    }
     let listed = gateway.list_tasks(v1::ListTasksRequest::default()).await.unwrap().into_inner();
     assert_eq!(listed.tasks, [], "nothing was changed");
 }

@@ -1,7 +1,7 @@
 //! `kill -9` of each service under load, and every order of start: no accepted task is lost, none runs twice, running
 //! tasks go on, attached clients resume.
 
-use e2e::{Cluster, eventually, finished, shell, story};
+use e2e::{Cluster, away, eventually, finished, shell, story};
 use std::{collections::BTreeMap, fs, path::Path};
 use wire::v1;
 
@@ -23,18 +23,19 @@ async fn submit_load(cluster: &Cluster, witness: &Path) -> Vec<String> {
     answer.tasks.into_iter().map(|t| t.task_id).collect()
 }
 
-/// Every task is completed with one attempt, and ran once.
+/// Every task is completed, and ran once. An attempt whose order was lost on its way never ran: it doesn't count.
 async fn assert_each_ran_once(cluster: &Cluster, ids: &[String], witness: &Path) {
     let gateway = cluster.client();
     for id in ids {
         let task = finished(&gateway, id).await;
-        assert_eq!((task.state.as_str(), task.attempts.len()), ("completed", 1), "{task:#?}");
+        let started = task.attempts.iter().filter(|a| a.started_at_ms != 0).count();
+        assert_eq!((task.state.as_str(), started), ("completed", 1), "{task:#?}");
     }
     let mut runs: BTreeMap<String, usize> = BTreeMap::new();
-    for line in fs::read_to_string(witness).unwrap().lines() {
-        *runs.entry(line.to_owned()).or_default() += 1;
+    for id in fs::read_to_string(witness).unwrap().lines().filter_map(|line| line.split(' ').next()) {
+        *runs.entry(id.to_owned()).or_default() += 1;
     }
-    let wanted: BTreeMap<String, usize> = ids.iter().map(|id| (format!("{id} 1"), 1)).collect();
+    let wanted: BTreeMap<String, usize> = ids.iter().map(|id| (id.clone(), 1)).collect();
     assert_eq!(runs, wanted);
 }
 
@@ -120,6 +121,46 @@ async fn a_running_task_and_its_watchers_outlive_all_three() {
 }
 
 #[tokio::test]
+async fn a_dead_keepers_tasks_are_swept_and_tried_again() {
+    let mut cluster = Cluster::start(1);
+    let id = cluster.client().submit_task(gated(cluster.dir())).await.unwrap().into_inner().task_id;
+    wait_for_begun(cluster.dir());
+    fs::remove_file(cluster.dir().join("begun")).unwrap();
+    // As after a power cut: worker, keeper and task at once.
+    cluster.kill_worker(0);
+    e2e::sweep(&cluster.dir().join("w0"));
+    cluster.start_worker(0);
+    wait_for_begun(cluster.dir());
+    fs::write(cluster.dir().join("gate"), "").unwrap();
+    let task = finished(&cluster.client(), &id).await;
+    assert_eq!((task.state.as_str(), task.attempts.len()), ("completed", 2), "{task:#?}");
+}
+
+#[tokio::test]
+async fn a_keeper_killed_under_a_living_worker_costs_an_attempt_and_nothing_else() {
+    let cluster = Cluster::start(1);
+    let id = cluster.client().submit_task(gated(cluster.dir())).await.unwrap().into_inner().task_id;
+    wait_for_begun(cluster.dir());
+    fs::remove_file(cluster.dir().join("begun")).unwrap();
+    let keeper = keeper_of(&cluster.dir().join("w0"));
+    rustix::process::kill_process(keeper, rustix::process::Signal::KILL).unwrap();
+    wait_for_begun(cluster.dir());
+    fs::write(cluster.dir().join("gate"), "").unwrap();
+    let task = finished(&cluster.client(), &id).await;
+    assert_eq!((task.state.as_str(), task.attempts.len()), ("completed", 2), "{task:#?}");
+}
+
+/// The keeper of a worker's data directory.
+fn keeper_of(dir: &Path) -> rustix::process::Pid {
+    let named = |pid: &u32| {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line.starts_with(b"baton-keeper")
+    };
+    let pid = e2e::alive_under(dir).into_iter().find(named).unwrap();
+    rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap()
+}
+
+#[tokio::test]
 async fn the_services_may_start_in_any_order() {
     for order in ["wgs", "gws", "swg", "gsw"] {
         let mut cluster = Cluster::empty();
@@ -134,7 +175,7 @@ async fn the_services_may_start_in_any_order() {
         let id = loop {
             match gateway.clone().submit_task(shell("echo hello")).await {
                 Ok(accepted) => break accepted.into_inner().task_id,
-                Err(status) => assert_eq!(status.code(), tonic::Code::Unavailable, "{order}: {status:?}"),
+                Err(status) => assert!(away(&status), "{order}: {status:?}"),
             }
         };
         assert_eq!(finished(&gateway, &id).await.state, "completed", "{order}");

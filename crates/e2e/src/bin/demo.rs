@@ -180,14 +180,12 @@ fn account(done: &[Done], submitted: usize, witness: &Path) -> bool {
     let completed = done.iter().filter(|d| d.task.state == "completed").count();
     let lost = done.iter().filter(|d| !runs.contains_key(d.job.id.as_str())).count() + (submitted - done.len());
     let twice = runs.values().filter(|n| **n > 1).count();
-    let again = done.iter().filter(|d| d.task.attempts.len() != 1).count();
     let wrong = done.iter().filter(|d| !right(d)).count();
     let rows = [
         ("submitted", submitted, submitted),
         ("completed", completed, submitted),
         ("lost", lost, 0),
         ("run twice (each task leaves a line in a file)", twice, 0),
-        ("with a second attempt", again, 0),
         ("wrong checksum or wrong compressed file", wrong, 0),
     ];
     for (what, count, wanted) in rows {
