@@ -5,11 +5,7 @@ use super::message::Variable;
 use domain::AttemptId;
 use exec::start::{PROGRESS_FD, Program};
 use exec::tree::Cookie;
-use std::{
-    collections::BTreeMap,
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, path::Path};
 
 /// What every process of an attempt finds in its environment, unless it scrubs it.
 pub(super) fn cookie(task: &str, no: &str) -> Cookie {
@@ -48,22 +44,6 @@ pub(super) fn program(launch: &Launch) -> (Program<'_>, &[u8]) {
         LaunchCommand::Shell(shell) => (Program::Direct(&shell.command, &shell.args), &shell.stdin),
         LaunchCommand::Handler { command, payload } => (Program::Line(command), payload),
     }
-}
-
-/// The attempt's own directory, made if it isn't there. It also tells a later sweep that the attempt was held.
-pub(super) fn make_directory(tasks: &Path, attempt: AttemptId) -> io::Result<PathBuf> {
-    let dir = directory(tasks, attempt);
-    match fs::create_dir(&dir) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => fs::create_dir_all(&dir)?,
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-        Ok(()) | Err(_) => {}
-    }
-    Ok(dir)
-}
-
-/// Where it is.
-pub(super) fn directory(tasks: &Path, attempt: AttemptId) -> PathBuf {
-    tasks.join(attempt.task.to_string()).join(attempt.no.to_string())
 }
 
 /// The directory that the task asked for.

@@ -48,6 +48,11 @@ impl DataDir {
     pub(super) fn tasks(&self) -> PathBuf {
         self.path.join("tasks")
     }
+
+    /// Empty directories that will become working directories.
+    pub(super) fn pool(&self) -> PathBuf {
+        self.path.join("pool")
+    }
 }
 
 /// Takes the lock that a living keeper holds; it lasts as long as the file is open.

@@ -4,14 +4,13 @@ use super::poll::Pipe;
 use super::process::{Process, Pulled, Shared};
 use super::progress::ProgressLines;
 use super::spool::{ALL_BYTES, ATTEMPT_BYTES, Spool, WINDOW_BYTES};
+use crate::keeper::codec;
 use crate::keeper::event::{Exited, KeptAttempt, Launch, LaunchCommand};
 use crate::keeper::message::{self as m, Variable};
-use crate::keeper::{codec, launch};
 use domain::{AttemptId, Exit, FrameNo, Progress, StreamName, UnixMillis, limits};
 use exec::start::Status;
 use std::{
     mem,
-    path::Path,
     time::{Duration, Instant, SystemTime},
 };
 
@@ -91,10 +90,12 @@ pub(super) fn wall() -> UnixMillis {
 
 impl Attempt {
     /// Starts it. One that can't be started has exited.
-    pub(super) fn begin(key: u64, what: &Launch, base: &[Variable], tasks: &Path, shared: &mut Shared) -> Self {
+    pub(super) fn begin(key: u64, what: &Launch, base: &[Variable], shared: &mut Shared) -> Self {
         let Launch { attempt, command: _, timeout, grace: _ } = what;
         let began = Instant::now();
-        let process = launch::make_directory(tasks, *attempt)
+        let process = shared
+            .directories
+            .take(*attempt)
             .map_err(|e| format!("no directory for it: {e}"))
             .and_then(|dir| Process::start(key, what, base, &dir, shared));
         let timer = timeout.and_then(|limit| began.checked_add(limit));
@@ -378,8 +379,9 @@ impl Attempt {
         self.pause_or_resume(shared);
     }
 
-    /// It is dropped: what it held is no longer counted.
+    /// It is dropped, with its directory: what it held is no longer counted.
     pub(super) fn forget(self, shared: &mut Shared) {
+        shared.directories.give_back(self.id);
         shared.spooled = shared.spooled.saturating_sub(self.spool.bytes());
     }
 

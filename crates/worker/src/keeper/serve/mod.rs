@@ -4,7 +4,7 @@
 //! survives its panics. Nothing here waits but epoll.
 
 mod attempt;
-mod cleaner;
+mod directories;
 mod link;
 mod poll;
 mod process;

@@ -1,5 +1,6 @@
 //! A running process as the keeper holds it: its tree, its pipes, and how they are read and let go.
 
+use super::directories::Directories;
 use super::poll::{Pipe, Poll, Source};
 use crate::keeper::event::Launch;
 use crate::keeper::launch;
@@ -15,6 +16,7 @@ pub(super) struct Shared {
     pub(super) poll: Poll,
     pub(super) trees: Trees,
     pub(super) starter: Starter,
+    pub(super) directories: Directories,
     /// Unreleased bytes of all attempts.
     pub(super) spooled: u64,
     /// Nobody takes output on: spool instead of blocking tasks.
@@ -24,9 +26,9 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(poll: Poll, trees: Trees, starter: Starter) -> Self {
+    pub(super) fn new(poll: Poll, trees: Trees, starter: Starter, directories: Directories) -> Self {
         let buffer = vec![0; limits::FRAME_BYTES].into_boxed_slice();
-        Self { poll, trees, starter, spooled: 0, detached: true, buffer }
+        Self { poll, trees, starter, directories, spooled: 0, detached: true, buffer }
     }
 }
 

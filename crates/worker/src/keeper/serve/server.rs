@@ -1,20 +1,18 @@
 //! The loop, and what it owns.
 
 use super::attempt::Attempt;
-use super::cleaner::Cleaner;
 use super::link::Link;
 use super::poll::Source;
 use super::process::Shared;
+use crate::keeper::codec;
 use crate::keeper::event::HeldByKeeper;
 use crate::keeper::message::{self as m, Command, Variable};
-use crate::keeper::{codec, launch};
 use domain::{AttemptId, Result};
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     io,
     os::unix::net::UnixListener,
     panic::{self, AssertUnwindSafe},
-    path::PathBuf,
     time::{Duration, Instant},
 };
 
@@ -31,7 +29,6 @@ pub(super) struct Server {
     pub(super) shared: Shared,
     pub(super) listener: UnixListener,
     pub(super) signals: super::setup::Signals,
-    pub(super) tasks: PathBuf,
     attempts: BTreeMap<u64, Attempt>,
     keys: BTreeMap<AttemptId, u64>,
     next_key: u64,
@@ -45,7 +42,6 @@ pub(super) struct Server {
     in_news: BTreeSet<u64>,
     /// What all tasks find in their environment, as the last worker said.
     environment: Vec<Variable>,
-    cleaner: Cleaner,
     /// It is to end: nothing is started any more.
     leaving: bool,
     idle_since: Instant,
@@ -55,19 +51,13 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub(super) fn new(
-        shared: Shared,
-        listener: UnixListener,
-        signals: super::setup::Signals,
-        tasks: PathBuf,
-    ) -> io::Result<Self> {
+    pub(super) fn new(shared: Shared, listener: UnixListener, signals: super::setup::Signals) -> io::Result<Self> {
         shared.poll.add(&listener, Source::Listener)?;
         shared.poll.add(&signals, Source::Signals)?;
         Ok(Self {
             shared,
             listener,
             signals,
-            tasks,
             attempts: BTreeMap::new(),
             keys: BTreeMap::new(),
             next_key: 0,
@@ -78,7 +68,6 @@ impl Server {
             news: VecDeque::new(),
             in_news: BTreeSet::new(),
             environment: Vec::new(),
-            cleaner: Cleaner::default(),
             leaving: false,
             idle_since: Instant::now(),
             done_since: None,
@@ -277,12 +266,12 @@ impl Server {
         }
         let key = self.next_key;
         self.next_key += 1;
-        let (base, tasks, shared) = (&self.environment, &self.tasks, &mut self.shared);
+        let (base, shared) = (&self.environment, &mut self.shared);
         let begun = panic::catch_unwind(AssertUnwindSafe(|| {
             if self.leaving {
                 return Attempt::refuse(&what, "the keeper is about to end");
             }
-            Attempt::begin(key, &what, base, tasks, shared)
+            Attempt::begin(key, &what, base, shared)
         }));
         let attempt = begun.unwrap_or_else(|_| Attempt::refuse(&what, "the keeper failed"));
         self.keys.insert(what.attempt, key);
@@ -301,7 +290,6 @@ impl Server {
         if let Some(attempt) = self.attempts.remove(&key) {
             attempt.forget(&mut self.shared);
         }
-        self.cleaner.remove(launch::directory(&self.tasks, id));
         self.idle_since = Instant::now();
     }
 
@@ -329,7 +317,9 @@ impl Server {
                 let mut news = None;
                 // One thing a time: an attempt with much to say is not before the others.
                 self.with(key, |attempt, _| news = attempt.next_news());
-                news.map(|news| link.put(news));
+                if let Some(news) = news {
+                    link.put(news);
+                }
             }
             if link.is_empty() {
                 break;

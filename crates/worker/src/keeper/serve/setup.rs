@@ -1,5 +1,6 @@
 //! From a fresh process to a listening keeper.
 
+use super::directories::Directories;
 use super::poll::Poll;
 use super::process::Shared;
 use super::server::Server;
@@ -56,7 +57,8 @@ fn serve(args: impl IntoIterator<Item = OsString>) -> io::Result<()> {
     let listener = UnixListener::bind(dir.socket())?;
     fs::set_permissions(dir.socket(), Permissions::from_mode(0o600))?;
     listener.set_nonblocking(true)?;
-    let server = Server::new(Shared::new(Poll::new()?, trees, starter), listener, signals, dir.tasks())?;
+    let shared = Shared::new(Poll::new()?, trees, starter, Directories::open(&dir)?);
+    let server = Server::new(shared, listener, signals)?;
     say_ready()?;
     let done = server.run();
     let _ = fs::remove_file(dir.socket());
