@@ -1,5 +1,7 @@
 //! Bad calls: each is refused with a clear error, changes nothing, and nobody panics.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use e2e::{Cluster, finished, handler, shell};
 use tonic::Code;
 use wire::v1::{self, task_spec::Run};

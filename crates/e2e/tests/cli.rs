@@ -1,5 +1,7 @@
 //! The other commands: what they print where, and how they end.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use e2e::{Cluster, Process, binary};
 use std::{
     net::TcpListener,

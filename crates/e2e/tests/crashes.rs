@@ -1,6 +1,8 @@
 //! `kill -9` of each service under load, and every order of start: no accepted task is lost, none runs twice, running
 //! tasks go on, attached clients resume.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use e2e::{Cluster, away, eventually, finished, shell, story};
 use std::{collections::BTreeMap, fs, path::Path};
 use wire::v1;

@@ -1,5 +1,7 @@
 //! What a worker runs besides command lines, and which worker gets what.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use e2e::{Cluster, argv, eventually, finished, handler, output_of, shell, story};
 use std::{fs, time::Duration};
 use tokio_stream::StreamExt;

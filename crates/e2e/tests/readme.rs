@@ -3,6 +3,8 @@
 //! `# -> text` at the end of a line says what its output contains (`-` for an id). `make test` is the one command left
 //! out: it is what runs this. In a network of its own, because `baton dev` takes the default ports.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use e2e::{binary, own_network, skip, sweep};
 use std::{
     fmt::Write as _,

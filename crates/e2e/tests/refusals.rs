@@ -1,5 +1,7 @@
 //! Services that cannot do their job say so and exit with 1, without a panic; those that wait say what for.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use e2e::{Cluster, Process, binary, shell};
 use std::{
     fs,

@@ -1,5 +1,7 @@
 //! `baton run` is like running the command here: its bytes, its exit code, its end – and nothing is left behind.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use e2e::{Cluster, Process, eventually, skip};
 use rustix::process::Signal;
 use std::{

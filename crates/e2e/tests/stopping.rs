@@ -1,5 +1,7 @@
 //! Ctrl-C: every service says that it stopped and exits with 0, streams open or not, read or not.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use e2e::{Cluster, eventually, shell};
 use rustix::process::Signal;
 use wire::v1;

@@ -2,6 +2,8 @@
 //! only heartbeat, progress and result. Needs Python with grpcio, grpcio-reflection and grpc_requests
 //! (`BATON_TEST_PYTHON` names the interpreter).
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use e2e::{Cluster, Process, binary, own_network, skip};
 use std::{path::PathBuf, process::Command};
 
