@@ -19,7 +19,7 @@ use crate::{
 use domain::{Epoch, Hello, Incarnation, KillLevel, WorkerId, limits};
 use service::{Api, Fatal, Service, Stopping};
 use session::{Session, SessionConfig};
-use std::{ffi::OsString, process::ExitCode, time::Instant};
+use std::{collections::BTreeSet, ffi::OsString, process::ExitCode, time::Instant};
 use tokio::sync::mpsc;
 use wire::v1::{self, worker_server::WorkerServer};
 
@@ -134,21 +134,25 @@ pub async fn run(options: Options, embedding: Embedding, stopping: Stopping) -> 
     let working = async { tokio::try_join!(serving, core.run()) };
     tokio::select! {
         result = working => result.map(|((), ())| ()),
-        // They end when nobody listens to their events any more, which `working` does until its end.
-        ((), ()) = async { tokio::join!(session_stream, output_stream) } => Ok(()),
+        () = async {
+            tokio::join!(session_stream, output_stream);
+            // Nobody listens to them any more: the loop has ended, and open calls may still be ending.
+            std::future::pending().await
+        } => Ok(()),
     }
 }
 
 /// Who this worker is, checked before anything is made in its name.
 fn hello(options: &Options, handlers: &Handlers, target: &Target) -> Result<Hello, Fatal> {
-    let commands = options.handlers();
+    let commands = options.handlers().into_keys();
+    let handlers: BTreeSet<_> = commands.chain(handlers.names().map(ToOwned::to_owned)).collect();
     let hello = Hello {
         worker: WorkerId::new(&options.name()),
         incarnation: Incarnation("to be read".into()),
         labels: options.labels(),
         shell: true,
-        demo: target.is_loopback() && commands.is_empty() && !options.no_demo,
-        handlers: commands.into_keys().chain(handlers.names().map(ToOwned::to_owned)).collect(),
+        demo: target.is_loopback() && handlers.is_empty() && !options.no_demo,
+        handlers,
         highest_epoch: Epoch(0),
         held: Vec::new(),
         slots: options.slot_count(),
