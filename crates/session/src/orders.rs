@@ -37,6 +37,7 @@ impl crate::Session {
         if known != self.known {
             self.known = known.clone();
             self.effects.push(Effect::Remember(known));
+            self.remembering = true;
         }
         match &mut self.link {
             Link::Away => return,
@@ -123,9 +124,9 @@ impl crate::Session {
 
     /// Takes the next start out of the queue, if a slot is free. What isn't taken so comes out of
     /// [`crate::Session::drain`]; who runs things that are over at once takes them one after the other and reports them
-    /// together.
+    /// together. `None` as well while something is to be remembered before it.
     pub fn next_start(&mut self) -> Option<Start> {
-        if self.free_slots() == 0 {
+        if self.free_slots() == 0 || self.remembering {
             return None;
         }
         let attempt = self.queue.pop_front()?;

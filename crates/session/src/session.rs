@@ -45,6 +45,8 @@ pub struct Session {
     /// This process is about to leave.
     pub(crate) leaving: bool,
     pub(crate) effects: Vec<Effect>,
+    /// Among the effects is one to remember something.
+    pub(crate) remembering: bool,
 }
 
 /// Where the session's stream stands.
@@ -94,6 +96,7 @@ impl Session {
             closed_to_new: false,
             leaving: false,
             effects: Vec::new(),
+            remembering: false,
         }
     }
 
@@ -124,6 +127,7 @@ impl Session {
 
     /// What is to be done, in order; empty if nothing is.
     pub fn drain(&mut self, now: Monotonic) -> Vec<Effect> {
+        self.remembering = false;
         while let Some(start) = self.next_start() {
             self.effects.push(Effect::Start(start));
         }

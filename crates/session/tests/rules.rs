@@ -313,6 +313,17 @@ fn epochs_are_remembered_by_store() {
 }
 
 #[test]
+fn nothing_starts_before_its_epoch_is_remembered() {
+    let mut rig = Rig::open(1);
+    rig.epoch = 6;
+    let orders = vec![start(1)];
+    rig.session.handle(rig.now, Input::Orders(OrderBatch { shard: 0, epoch: Epoch(6), sequence: rig.next, orders }));
+    assert_eq!(rig.session.next_start(), None);
+    let effects = rig.session.drain(rig.now);
+    assert!(matches!(&effects[..], [Effect::Remember(_), Effect::Start(_)]), "{effects:?}");
+}
+
+#[test]
 fn small_output_travels_with_the_exit_report() {
     let mut rig = Rig::open(1);
     rig.order([start(1)]);
