@@ -86,11 +86,14 @@ unsafe fn exec(plan: &mut Plan) -> i32 {
     // SAFETY: null-terminated arrays of C strings.
     unsafe {
         let mut file = plan.files;
+        let only = (*file).is_null() || (*file.add(1)).is_null();
         while !(*file).is_null() {
             libc::execve(*file, plan.argv, plan.env);
             match errno() {
                 libc::ENOENT | libc::ENOTDIR | libc::ENODEV | libc::ESTALE | libc::ETIMEDOUT => {}
-                libc::EACCES => seen = libc::EACCES,
+                // In a directory of `PATH` that we may not enter, it is not known to be there.
+                libc::EACCES if only || libc::access(*file, libc::F_OK) == 0 => seen = libc::EACCES,
+                libc::EACCES => {}
                 libc::ENOEXEC => {
                     *plan.script.add(1) = *file;
                     libc::execve(*plan.script, plan.script.cast_const(), plan.env);

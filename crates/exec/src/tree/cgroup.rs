@@ -74,7 +74,11 @@ impl Parent {
     /// A new leaf.
     pub(super) fn leaf(&self, name: &str) -> io::Result<Leaf> {
         let path = self.path.join(name);
-        fs::create_dir(&path)?;
+        match fs::create_dir(&path) {
+            // Somebody tidied up: an empty cgroup looks abandoned.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => fs::create_dir_all(&path)?,
+            made => made?,
+        }
         Leaf::open(self.version, path)
     }
 

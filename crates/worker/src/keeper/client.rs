@@ -5,7 +5,7 @@
 use super::event::{KeeperEvent, Launch};
 use super::{codec, message as m, paths::DataDir, spawn};
 use domain::{AttemptId, Error, FrameNo, KillLevel, Kind, Result, WorkerId};
-use std::{ffi::OsString, io, path::Path, path::PathBuf, process::Child, time::Duration};
+use std::{ffi::OsString, io, path::Path, path::PathBuf, time::Duration};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixStream, unix::OwnedReadHalf, unix::OwnedWriteHalf};
 use tokio::sync::mpsc;
@@ -74,12 +74,11 @@ impl Keeper {
     }
 
     async fn connect(dir: &DataDir, options: &KeeperOptions) -> Result<(Self, mpsc::Receiver<KeeperEvent>)> {
-        let (stream, child) = match UnixStream::connect(dir.socket()).await {
-            Ok(stream) => (stream, None),
+        let stream = match UnixStream::connect(dir.socket()).await {
+            Ok(stream) => stream,
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
-                let child = spawn::keeper(dir, options).await?;
-                let stream = UnixStream::connect(dir.socket()).await.map_err(unreachable_keeper)?;
-                (stream, Some(child))
+                spawn::keeper(dir, options).await?;
+                UnixStream::connect(dir.socket()).await.map_err(unreachable_keeper)?
             }
             Err(error) => return Err(unreachable_keeper(error)),
         };
@@ -95,7 +94,7 @@ impl Keeper {
         // The channel is empty, so there is room.
         let _ = events.try_send(held);
         tokio::spawn(send(outgoing, write));
-        tokio::spawn(receive(incoming, events, child));
+        tokio::spawn(receive(incoming, events));
         Ok((Self { commands }, receiver))
     }
 
@@ -165,7 +164,7 @@ async fn send(mut commands: mpsc::Receiver<m::Command>, mut write: OwnedWriteHal
 }
 
 /// Hands events on until the connection ends or nobody listens any more.
-async fn receive(mut incoming: Incoming, events: mpsc::Sender<KeeperEvent>, child: Option<Child>) {
+async fn receive(mut incoming: Incoming, events: mpsc::Sender<KeeperEvent>) {
     let why = loop {
         match incoming.next().await {
             Ok(event) => {
@@ -177,10 +176,6 @@ async fn receive(mut incoming: Incoming, events: mpsc::Sender<KeeperEvent>, chil
         }
     };
     let _ = events.send(KeeperEvent::Gone(why.text().to_owned())).await;
-    if let Some(mut child) = child {
-        // Only so that no zombie stays; if it lives and has merely hung up, nobody waits for it.
-        let _ = child.try_wait();
-    }
 }
 
 /// Bytes from the keeper and where the next message begins in them.

@@ -6,7 +6,7 @@ use std::{
     fs::File,
     io::{self, Read},
     os::unix::{ffi::OsStrExt, ffi::OsStringExt, process::CommandExt},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
 };
 
 /// What a keeper writes to stdout once it listens; anything else is why it doesn't.
@@ -25,21 +25,23 @@ pub(super) fn environment(worker: &WorkerId) -> Vec<Variable> {
 }
 
 /// Starts a keeper and waits until it listens.
-pub(super) async fn keeper(dir: &DataDir, options: &KeeperOptions) -> Result<Child> {
+pub(super) async fn keeper(dir: &DataDir, options: &KeeperOptions) -> Result<()> {
     let mut child = command(dir, options)
         .and_then(|mut c| c.spawn())
         .map_err(|e| Error::unavailable(format!("the keeper cannot be started: {e}")))?;
     let Some(mut stdout) = child.stdout.take() else { return Err(Error::internal("a keeper without stdout")) };
     let said = tokio::task::spawn_blocking(move || {
+        // Only the process in between, which ends at once.
+        child.wait()?;
         let mut said = Vec::new();
-        // Either it says it is ready and closes its stdout, or it ends.
+        // Either the keeper says that it is ready and closes its stdout, or it ends.
         stdout.read_to_end(&mut said).map(|_| said)
     });
     match said.await {
-        Ok(Ok(said)) if said == READY => Ok(child),
+        Ok(Ok(said)) if said == READY => Ok(()),
         Ok(Ok(said)) => {
-            let _ = child.wait();
-            Err(Error::unavailable(format!("the keeper did not start: {}", String::from_utf8_lossy(&said).trim())))
+            let why = String::from_utf8_lossy(&said).trim().to_owned();
+            Err(Error::unavailable(format!("the keeper did not start: {why}")))
         }
         Ok(Err(error)) => Err(Error::unavailable(format!("the keeper did not start: {error}"))),
         Err(error) => Err(Error::internal(format!("waiting for the keeper: {error}"))),
@@ -56,6 +58,12 @@ fn command(dir: &DataDir, options: &KeeperOptions) -> io::Result<Command> {
     // SAFETY: only system calls, which touch no memory.
     unsafe {
         command.pre_exec(|| {
+            // The child of a child that ends at once is nobody's to reap.
+            match libc::fork() {
+                -1 => return Err(io::Error::last_os_error()),
+                0 => {}
+                _parent => libc::_exit(0),
+            }
             // Fails only for the leader of a process group, which a fresh child never is.
             libc::setsid();
             // Whatever the worker inherited is none of the keeper's. Older kernels can't; then it is only held open.

@@ -2,7 +2,18 @@
 
 use super::paths::{self, DataDir};
 use domain::{Error, Kind, Result};
-use std::{fs, io, path::Path};
+use std::{
+    fs::{self, File},
+    io,
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
+
+/// How long a keeper whose socket is gone may still hold the lock.
+const DYING: Duration = Duration::from_millis(500);
+/// Between two tries.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// Ends every process that a dead keeper of this data directory left behind. Blocks for 5 seconds at most, usually for
 /// milliseconds; call it off the event loop. A keeper does the same when it starts.
@@ -12,7 +23,7 @@ use std::{fs, io, path::Path};
 pub fn sweep(data_dir: &Path) -> Result<()> {
     let failed = |e: io::Error| Error::unavailable(format!("sweeping {}: {e}", data_dir.display()));
     let dir = DataDir::open(data_dir).map_err(failed)?;
-    let _lock = match paths::lock(&dir) {
+    let _lock = match lock_soon(&dir) {
         Ok(lock) => lock,
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
             return Err(Error::new(Kind::Precondition, "its keeper lives"));
@@ -20,6 +31,17 @@ pub fn sweep(data_dir: &Path) -> Result<()> {
         Err(error) => return Err(failed(error)),
     };
     if all(&dir).map_err(failed)? { Ok(()) } else { Err(Error::unavailable("processes of dead tasks don't end")) }
+}
+
+/// A process that has just died lets go of its files one after the other.
+fn lock_soon(dir: &DataDir) -> io::Result<File> {
+    let until = Instant::now() + DYING;
+    loop {
+        match paths::lock(dir) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && Instant::now() < until => thread::sleep(PAUSE),
+            done => return done,
+        }
+    }
 }
 
 /// Ends all that is left; whether it is gone. Only for who holds the lock.

@@ -25,6 +25,15 @@ const TIDY: Duration = Duration::from_secs(1);
 /// From SIGTERM to SIGKILL when the keeper itself is told to end by a signal.
 const SIGNAL_GRACE: Duration = Duration::from_secs(5);
 
+/// Whether it was told to end.
+enum Leaving {
+    No,
+    /// As soon as it holds nothing.
+    WhenEmpty,
+    /// As soon as what it holds has ended: nothing is started any more.
+    Now,
+}
+
 pub(super) struct Server {
     pub(super) shared: Shared,
     pub(super) listener: UnixListener,
@@ -42,8 +51,7 @@ pub(super) struct Server {
     in_news: BTreeSet<u64>,
     /// What all tasks find in their environment, as the last worker said.
     environment: Vec<Variable>,
-    /// It is to end: nothing is started any more.
-    leaving: bool,
+    leaving: Leaving,
     idle_since: Instant,
     /// Since when it could end but for a worker that hasn't taken everything.
     done_since: Option<Instant>,
@@ -68,7 +76,7 @@ impl Server {
             news: VecDeque::new(),
             in_news: BTreeSet::new(),
             environment: Vec::new(),
-            leaving: false,
+            leaving: Leaving::No,
             idle_since: Instant::now(),
             done_since: None,
             tidy_at: None,
@@ -153,7 +161,7 @@ impl Server {
     }
 
     fn is_over(&mut self) -> bool {
-        if self.leaving && self.attempts.values().all(Attempt::has_exited) {
+        if self.is_leaving() && self.attempts.values().all(Attempt::has_exited) {
             let told = self.link.as_ref().is_none_or(|link| link.is_empty() && self.news.is_empty());
             let since = *self.done_since.get_or_insert_with(Instant::now);
             return told || since.elapsed() >= FAREWELL;
@@ -162,8 +170,16 @@ impl Server {
         self.is_idle() && self.idle_since.elapsed() >= IDLE
     }
 
+    fn is_leaving(&self) -> bool {
+        match self.leaving {
+            Leaving::No => false,
+            Leaving::WhenEmpty => self.attempts.is_empty(),
+            Leaving::Now => true,
+        }
+    }
+
     fn leave(&mut self, kill: bool, grace: Duration) {
-        self.leaving = kill || self.attempts.is_empty();
+        self.leaving = if kill { Leaving::Now } else { Leaving::WhenEmpty };
         if kill {
             let keys: Vec<u64> = self.attempts.keys().copied().collect();
             for key in keys {
@@ -266,9 +282,10 @@ impl Server {
         }
         let key = self.next_key;
         self.next_key += 1;
+        let leaving = self.is_leaving();
         let (base, shared) = (&self.environment, &mut self.shared);
         let begun = panic::catch_unwind(AssertUnwindSafe(|| {
-            if self.leaving {
+            if leaving {
                 return Attempt::refuse(&what, "the keeper is about to end");
             }
             Attempt::begin(key, &what, base, shared)

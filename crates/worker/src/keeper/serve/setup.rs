@@ -9,13 +9,14 @@ use crate::keeper::{spawn, sweep};
 use domain::KillLevel;
 use exec::start::Starter;
 use exec::tree::{Trees, name_for};
+use rustix::fs::Mode;
 use std::{
     ffi::OsString,
-    fs::{self, File, Permissions},
+    fs::{self, File},
     io::{self, Write},
     mem,
     os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
-    os::unix::{fs::PermissionsExt, net::UnixListener},
+    os::unix::net::UnixListener,
     path::PathBuf,
     process::ExitCode,
 };
@@ -54,8 +55,11 @@ fn serve(args: impl IntoIterator<Item = OsString>) -> io::Result<()> {
     let trees = Trees::open(&name_for(dir.path())?, level);
     // Under the lock nobody else listens: what is there is a dead keeper's.
     let _ = fs::remove_file(dir.socket());
-    let listener = UnixListener::bind(dir.socket())?;
-    fs::set_permissions(dir.socket(), Permissions::from_mode(0o600))?;
+    // Nobody else's from its first moment. No thread runs yet that could notice.
+    let mask = rustix::process::umask(Mode::RWXG | Mode::RWXO);
+    let listener = UnixListener::bind(dir.socket());
+    rustix::process::umask(mask);
+    let listener = listener?;
     listener.set_nonblocking(true)?;
     let shared = Shared::new(Poll::new()?, trees, starter, Directories::open(&dir)?);
     let server = Server::new(shared, listener, signals)?;
