@@ -121,6 +121,23 @@ async fn a_submit_whose_call_broke_is_repeated_with_the_same_ids() {
 }
 
 #[tokio::test]
+async fn a_submit_that_changed_nothing_is_repeated_with_new_ids() {
+    let scheduler = Scheduler::new();
+    scheduler.script.lock().unwrap().refuse_submits = 1;
+    let running = scheduler.start(any_port()).await;
+    let door = Door::open(running.addr).await;
+    let accepted = door.client.submit(named("x")).await.unwrap();
+    {
+        let script = scheduler.script.lock().unwrap();
+        let [(first, false), (second, false)] = &script.submits[..] else { panic!("{:?}", script.submits) };
+        assert_ne!(first, second);
+        assert_eq!((second, script.tasks.len()), (&vec![accepted.task_id.clone()], 1));
+    }
+    door.close().await;
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn submits_that_come_while_one_is_under_way_share_a_call() {
     let scheduler = Scheduler::new();
     scheduler.go.send_replace(false);

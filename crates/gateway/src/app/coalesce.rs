@@ -2,6 +2,7 @@
 //!
 //! One loop owns the queue; callers hold a [`Submitter`] (MEASURED: 64 clients at once submit twice as many tasks so).
 
+use super::Ids;
 use crate::upstream::Upstream;
 use domain::{Error, Kind, Result};
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
@@ -39,12 +40,13 @@ pub(crate) struct Submitter {
 pub(crate) struct Submissions {
     queue: mpsc::Receiver<Waiting>,
     readiness: Readiness,
+    ids: Arc<Ids>,
 }
 
-pub(crate) fn channel(readiness: Readiness) -> (Submitter, Submissions) {
+pub(crate) fn channel(readiness: Readiness, ids: Arc<Ids>) -> (Submitter, Submissions) {
     let (sender, receiver) = mpsc::channel(QUEUE_TASKS);
     let submitter = Submitter { queue: sender, room: Arc::new(Semaphore::new(QUEUE_KIB)) };
-    (submitter, Submissions { queue: receiver, readiness })
+    (submitter, Submissions { queue: receiver, readiness, ids })
 }
 
 impl Submitter {
@@ -75,7 +77,7 @@ impl Submissions {
             };
             let (batch, left) = self.gather(first);
             next = left;
-            send(&upstream, batch, self.readiness.is_ready()).await;
+            send(&upstream, batch, self.readiness.is_ready(), &self.ids).await;
         }
     }
 
@@ -97,14 +99,14 @@ impl Submissions {
     }
 }
 
-async fn send(upstream: &Upstream, batch: Vec<Waiting>, patient: bool) {
+async fn send(upstream: &Upstream, batch: Vec<Waiting>, patient: bool, ids: &Ids) {
     // A caller that went away before its task was sent has not submitted it.
     let batch: Vec<_> = batch.into_iter().filter(|waiting| !waiting.reply.is_closed()).collect();
     if batch.is_empty() {
         return;
     }
     let entries = batch.iter().map(|waiting| waiting.entry.clone()).collect();
-    match upstream.submit(entries, false, patient).await {
+    match upstream.submit(entries, false, patient, ids).await {
         Ok(accepted) => {
             for (waiting, accepted) in batch.into_iter().zip(accepted) {
                 answer(waiting, Ok(accepted));
@@ -113,7 +115,7 @@ async fn send(upstream: &Upstream, batch: Vec<Waiting>, patient: bool) {
         // A call is all or none, but its callers don't know each other: each is asked for alone.
         Err(error) if batch.len() > 1 && is_about_one(&error) => {
             let alone = batch.into_iter().map(|waiting| async move {
-                let accepted = upstream.submit(vec![waiting.entry.clone()], false, patient).await;
+                let accepted = upstream.submit(vec![waiting.entry.clone()], false, patient, ids).await;
                 answer(waiting, accepted.and_then(|mut all| all.pop().ok_or_else(|| Error::internal("no answer"))));
             });
             alone.collect::<FuturesUnordered<_>>().collect::<()>().await;

@@ -1,15 +1,42 @@
 //! Draws task ids (PROTOCOL P1): never the same row key twice, and no counter for outsiders.
 
-use domain::{SHARD, TaskId};
+use domain::{Error, Result, SHARD, TaskId};
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{SystemTime, UNIX_EPOCH},
+};
+use wire::v1::SubmitEntry;
 
 /// Row keys of one millisecond.
 const KEYS: u16 = 1 << 15;
 /// Random words fetched at once: a system call for each id would cost as much as the rest of a submit.
 const WORDS: usize = 256;
 
+/// Shared by all who draw. The lock is held for nanoseconds: nothing is waited for under it.
+#[derive(Debug, Default)]
+pub(crate) struct Ids(Mutex<Drawer>);
+
+impl Ids {
+    /// An id for a task of now.
+    pub(crate) fn draw(&self) -> Result<TaskId> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        let now = u64::try_from(now).unwrap_or(u64::MAX);
+        let mut drawer = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        drawer.draw(now).map_err(|error| Error::internal(format!("no randomness: {error}")))
+    }
+
+    /// Gives tasks that were not accepted new ids.
+    pub(crate) fn renew(&self, tasks: &mut [SubmitEntry]) -> Result<()> {
+        for task in tasks {
+            task.task_id = self.draw()?.to_string();
+        }
+        Ok(())
+    }
+}
+
 /// Where the next id comes from.
 #[derive(Debug, Default)]
-pub(crate) struct Ids {
+struct Drawer {
     /// The millisecond of the latest id; it may run ahead of the clock, and never goes back with it.
     ms: u64,
     /// The latest key bits of this millisecond.
@@ -17,9 +44,8 @@ pub(crate) struct Ids {
     random: Vec<u64>,
 }
 
-impl Ids {
-    /// An id for a task of now.
-    pub(crate) fn draw(&mut self, unix_ms: u64) -> Result<TaskId, getrandom::Error> {
+impl Drawer {
+    fn draw(&mut self, unix_ms: u64) -> Result<TaskId, getrandom::Error> {
         let random = self.random()?;
         if unix_ms > self.ms {
             self.start(unix_ms, random);
@@ -55,7 +81,7 @@ mod tests {
 
     #[test]
     fn row_keys_always_grow_even_if_the_clock_stands_or_goes_back() {
-        let mut ids = Ids::default();
+        let mut ids = Drawer::default();
         let mut last = -1;
         for n in 0..100_000_u64 {
             // Bursts in one millisecond, steps forward, and a clock that jumps back by a minute now and then.
@@ -68,7 +94,7 @@ mod tests {
 
     #[test]
     fn ids_carry_the_time_and_differ_in_their_random_part() {
-        let mut ids = Ids::default();
+        let mut ids = Drawer::default();
         let (a, b) = (ids.draw(77_000).unwrap(), ids.draw(77_000).unwrap());
         assert_eq!((a.unix_ms(), a.shard()), (77_000, SHARD));
         assert_ne!(&a.to_bytes()[10..], &b.to_bytes()[10..]);

@@ -17,9 +17,9 @@ use crate::upstream::Upstream;
 use coalesce::{Submissions, Submitter};
 use domain::Result;
 use futures_util::stream::BoxStream;
-use ids::Ids;
+pub(crate) use ids::Ids;
 use service::Readiness;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 /// A stream as handlers pass it on.
 pub(crate) type Answers<T> = BoxStream<'static, Result<T>>;
@@ -30,14 +30,14 @@ pub(crate) struct App {
     upstream: Upstream,
     readiness: Readiness,
     submitter: Submitter,
-    /// Held for nanoseconds: ids are drawn, nothing is waited for.
-    ids: Mutex<Ids>,
+    ids: Arc<Ids>,
 }
 
 impl App {
     /// The app, and the loop that its submits go through: it has to run.
     pub(crate) fn new(upstream: Upstream, readiness: Readiness) -> (Arc<Self>, Submissions) {
-        let (submitter, submissions) = coalesce::channel(readiness.clone());
-        (Arc::new(Self { upstream, readiness, submitter, ids: Mutex::default() }), submissions)
+        let ids = Arc::<Ids>::default();
+        let (submitter, submissions) = coalesce::channel(readiness.clone(), Arc::clone(&ids));
+        (Arc::new(Self { upstream, readiness, submitter, ids }), submissions)
     }
 }

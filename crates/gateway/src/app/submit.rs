@@ -2,7 +2,6 @@
 
 use super::App;
 use domain::{Error, Result, Spec, limits};
-use std::time::{SystemTime, UNIX_EPOCH};
 use wire::v1::{SubmitEntry, SubmitTasksRequest, SubmitTasksResponse, TaskAccepted, TaskSpec};
 
 /// A batch from which on answers don't say why each task waits: that would cost more than the submit.
@@ -34,7 +33,7 @@ impl App {
         });
         let entries: Vec<_> = entries.collect::<Result<_>>()?;
         let brief = entries.len() >= BRIEF_FROM;
-        let tasks = self.upstream.submit(entries, brief, self.readiness.is_ready()).await?;
+        let tasks = self.upstream.submit(entries, brief, self.readiness.is_ready(), &self.ids).await?;
         count(tasks.len());
         tracing::info!(count = tasks.len(), first_task_id = tasks.first().map(|t| &*t.task_id), "Tasks submitted");
         Ok(SubmitTasksResponse { tasks })
@@ -44,10 +43,7 @@ impl App {
     fn entry(&self, spec: TaskSpec) -> Result<SubmitEntry> {
         // Only for its rules; what travels on is what the client said.
         Spec::try_from(spec.clone())?;
-        let unix_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-        let unix_ms = u64::try_from(unix_ms).unwrap_or(u64::MAX);
-        let mut ids = self.ids.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let id = ids.draw(unix_ms).map_err(|error| Error::internal(format!("no randomness: {error}")))?;
+        let id = self.ids.draw()?;
         Ok(SubmitEntry { task_id: id.to_string(), spec: Some(spec) })
     }
 }

@@ -1,6 +1,10 @@
 //! A submit that outlives a broken connection: the ids make it repeatable (PROTOCOL P2).
+//!
+//! Once a call may have been carried out, its ids are kept. Before that they are drawn anew whenever the scheduler says that
+//! it changed nothing: two gateways may have drawn the same row key (PROTOCOL P1).
 
 use super::{CALL_WITHIN, Upstream};
+use crate::app::Ids;
 use domain::{Error, Kind, Result};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
@@ -14,8 +18,10 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// What one try has shown.
 enum Tried {
     Done(Result<Vec<TaskAccepted>>),
-    /// Nothing was changed.
-    NotYet(Error),
+    /// Nobody was there.
+    Away(Error),
+    /// The scheduler could not do it now, and changed nothing.
+    Refused(Error),
     /// It may have been carried out.
     Perhaps,
 }
@@ -27,16 +33,23 @@ impl Upstream {
         tasks: Vec<SubmitEntry>,
         brief: bool,
         patient: bool,
+        ids: &Ids,
     ) -> Result<Vec<TaskAccepted>> {
         let begun = Instant::now();
         let mut request = SubmitRequest { tasks, repeated_call: false, brief };
         loop {
             let failed = match self.try_submit(&request, patient).await {
                 Tried::Done(result) => return result,
-                Tried::NotYet(error) => error,
+                Tried::Away(error) => error,
+                Tried::Refused(error) => {
+                    if !request.repeated_call {
+                        ids.renew(&mut request.tasks)?;
+                    }
+                    error
+                }
                 Tried::Perhaps => {
                     request.repeated_call = true;
-                    Error::unavailable("")
+                    unknown()
                 }
             };
             if begun.elapsed() >= REPEAT_FOR {
@@ -55,7 +68,7 @@ impl Upstream {
         if wire::unsent(&status) {
             // Without an earlier try nothing is in doubt, and who finds nobody there is told so at once.
             let wait = patient || request.repeated_call;
-            return if wait { Tried::NotYet(self.away()) } else { Tried::Done(Err(self.away())) };
+            return if wait { Tried::Away(self.away()) } else { Tried::Done(Err(self.away())) };
         }
         if wire::broken(&status) {
             return Tried::Perhaps;
@@ -63,7 +76,7 @@ impl Upstream {
         let error = wire::error(&status);
         match error.kind() {
             Kind::Unknown => Tried::Perhaps,
-            Kind::Unavailable => Tried::NotYet(error),
+            Kind::Unavailable => Tried::Refused(error),
             Kind::Invalid
             | Kind::NotFound
             | Kind::Conflict

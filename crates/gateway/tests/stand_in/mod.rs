@@ -60,6 +60,8 @@ pub struct Script {
     pub submits: Vec<(Vec<String>, bool)>,
     /// So many submits are carried out but answered by a broken call.
     pub break_submits: usize,
+    /// So many submits are refused without a change, as after a clash of row keys.
+    pub refuse_submits: usize,
     /// The accepted tasks, by id.
     pub tasks: BTreeMap<String, v1::TaskSpec>,
     /// The `after` of each WatchTask, and the (attempt, offset) of each ReadOutput.
@@ -133,6 +135,10 @@ impl v1::scheduler_server::Scheduler for Scheduler {
         };
         if request.tasks.iter().any(|t| t.spec.as_ref().is_some_and(|s| s.name == "conflict")) {
             return Err(refused(domain::Kind::Conflict, "idempotency_key: was used for another"));
+        }
+        if script.refuse_submits > 0 {
+            script.refuse_submits -= 1;
+            return Err(refused(domain::Kind::Unavailable, "the scheduler starts again; repeat the call"));
         }
         let mut accepted = Vec::new();
         for v1::SubmitEntry { task_id, spec } in request.tasks {
