@@ -127,15 +127,27 @@ pub async fn run(options: Options, embedding: Embedding, stopping: Stopping) -> 
     };
     // Before the first contact: what is held belongs into hello.
     core.adopt(held).await;
-    let server = WorkerServer::new(Door { commands, readiness })
+    let streams = async { tokio::join!(session_stream, output_stream) };
+    together(service, Door { commands, readiness }, core, streams, &stopping).await
+}
+
+/// Runs the port, the loop and the streams until the first two have ended.
+async fn together(
+    service: Service,
+    door: Door,
+    core: Core,
+    streams: impl Future<Output = ((), ())>,
+    stopping: &Stopping,
+) -> service::Result<()> {
+    let server = WorkerServer::new(door)
         .max_decoding_message_size(limits::MESSAGE_BYTES)
         .max_encoding_message_size(limits::MESSAGE_BYTES);
-    let serving = async { Ok(service.serve(Api::new(wire::DESCRIPTOR).serving(server), &stopping).await?) };
+    let serving = async { Ok(service.serve(Api::new(wire::DESCRIPTOR).serving(server), stopping).await?) };
     let working = async { tokio::try_join!(serving, core.run()) };
     tokio::select! {
         result = working => result.map(|((), ())| ()),
         () = async {
-            tokio::join!(session_stream, output_stream);
+            streams.await;
             // Nobody listens to them any more: the loop has ended, and open calls may still be ending.
             std::future::pending().await
         } => Ok(()),
