@@ -96,6 +96,36 @@ async fn what_a_finished_task_leaves_behind_is_ended_and_its_exit_does_not_wait_
 }
 
 #[tokio::test]
+async fn with_cgroups_even_a_comet_is_caught() {
+    for mut rig in rigs().await {
+        if rig.held.level == KillLevel::BestEffort {
+            continue;
+        }
+        // Each of its processes starts the next, in a session of its own and without environment, and ends.
+        let comet = rig.path().join("comet");
+        let next = format!("env -i setsid /bin/sh {} &\n", comet.display());
+        std::fs::write(&comet, next).expect("written");
+        for n in 1..=10 {
+            let id = attempt(n);
+            let line = format!("sh {}; echo $$; trap '' TERM; sleep 1000; :", comet.display());
+            rig.start_printing(shell(id, &line), 1).await;
+            rig.keeper.kill(id, Duration::ZERO).await.expect("sent");
+            let story = rig.until(id, |story| story.exited.is_some()).await;
+            assert!(story.exited().tree_gone);
+            assert_eq!(running_with(&comet), [] as [String; 0], "{:?}", rig.held.level);
+        }
+    }
+}
+
+/// Processes with this path in their command line.
+fn running_with(path: &std::path::Path) -> Vec<String> {
+    let path = path.to_str().expect("text");
+    let processes = std::fs::read_dir("/proc").expect("processes").flatten();
+    let lines = processes.filter_map(|p| std::fs::read(p.path().join("cmdline")).ok());
+    lines.map(|line| String::from_utf8_lossy(&line).into_owned()).filter(|line| line.contains(path)).collect()
+}
+
+#[tokio::test]
 async fn what_a_dead_keeper_left_is_swept_and_another_can_start() {
     for level in [None, Some(KillLevel::BestEffort)] {
         let mut rig = Rig::with_level(level).await;
