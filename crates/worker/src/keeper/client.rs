@@ -61,34 +61,41 @@ impl Keeper {
     pub async fn open(data_dir: &Path, options: KeeperOptions) -> Result<(Self, mpsc::Receiver<KeeperEvent>)> {
         let dir = DataDir::open(data_dir)
             .map_err(|e| Error::unavailable(format!("data directory {}: {e}", data_dir.display())))?;
-        let mut last = Error::unavailable("the keeper does not answer");
-        for _ in 0..TRIES {
+        let mut tries = 0;
+        loop {
+            tries += 1;
             match Self::connect(&dir, &options).await {
+                Err(Trouble::Passing(_)) if tries < TRIES => tokio::time::sleep(BETWEEN_TRIES).await,
+                Err(Trouble::Passing(error) | Trouble::Lasting(error)) => return Err(error),
                 Ok(opened) => return Ok(opened),
-                Err(error) if error.kind() == Kind::Unavailable => last = error,
-                Err(error) => return Err(error),
             }
-            tokio::time::sleep(BETWEEN_TRIES).await;
         }
-        Err(last)
     }
 
-    async fn connect(dir: &DataDir, options: &KeeperOptions) -> Result<(Self, mpsc::Receiver<KeeperEvent>)> {
+    async fn connect(dir: &DataDir, options: &KeeperOptions) -> Result<(Self, mpsc::Receiver<KeeperEvent>), Trouble> {
+        let passing = |error| Trouble::Passing(unreachable_keeper(error));
         let stream = match UnixStream::connect(dir.socket()).await {
             Ok(stream) => stream,
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
-                spawn::keeper(dir, options).await?;
-                UnixStream::connect(dir.socket()).await.map_err(unreachable_keeper)?
+                spawn::keeper(dir, options).await.map_err(|error| match error.kind() {
+                    Kind::Conflict => Trouble::Passing(Error::unavailable(error.text())),
+                    _else => Trouble::Lasting(error),
+                })?;
+                UnixStream::connect(dir.socket()).await.map_err(passing)?
             }
-            Err(error) => return Err(unreachable_keeper(error)),
+            Err(error) => return Err(passing(error)),
         };
         let (read, mut write) = stream.into_split();
         let mut hello = Vec::new();
         let greeting = m::Hello { protocol: m::PROTOCOL, environment: spawn::environment(&options.worker) };
         codec::put(&m::ToKeeper { command: Some(m::Command::Hello(greeting)) }, &mut hello);
-        write.write_all(&hello).await.map_err(unreachable_keeper)?;
+        write.write_all(&hello).await.map_err(passing)?;
         let mut incoming = Incoming { read, buffer: Vec::new(), taken: 0 };
-        let held = incoming.next().await?;
+        let held = incoming.next().await.map_err(|error| match error.kind() {
+            // It was about to end.
+            Kind::Unavailable => Trouble::Passing(error),
+            _else => Trouble::Lasting(error),
+        })?;
         let (events, receiver) = mpsc::channel(EVENTS);
         let (commands, outgoing) = mpsc::channel(COMMANDS);
         // The channel is empty, so there is room.
@@ -139,6 +146,14 @@ impl Keeper {
     async fn send(&self, command: m::Command) -> Result<()> {
         self.commands.send(command).await.map_err(|_| Error::unavailable("the keeper is gone"))
     }
+}
+
+/// What keeps a keeper from answering.
+enum Trouble {
+    /// Another try may help.
+    Passing(Error),
+    /// None will.
+    Lasting(Error),
 }
 
 fn unreachable_keeper(error: io::Error) -> Error {

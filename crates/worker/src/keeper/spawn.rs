@@ -1,7 +1,7 @@
 //! Starting a keeper: this program again, in a session of its own.
 
 use super::{client::KeeperOptions, message::Variable, paths::DataDir};
-use domain::{Error, KillLevel, Result, WorkerId};
+use domain::{Error, KillLevel, Kind, Result, WorkerId};
 use std::{
     fs::File,
     io::{self, Read},
@@ -11,6 +11,8 @@ use std::{
 
 /// What a keeper writes to stdout once it listens; anything else is why it doesn't.
 pub(super) const READY: &[u8] = b"ready\n";
+/// What it writes if another one lives: then it is to be tried again, because that one answers or is about to end.
+pub(super) const LOCKED: &str = "another keeper has this data directory";
 /// Variables that tasks take over from the worker, besides `LC_*` (PROTOCOL P7). Nothing else: a worker's environment
 /// may hold secrets.
 const KEPT: [&str; 8] = ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR"];
@@ -25,6 +27,9 @@ pub(super) fn environment(worker: &WorkerId) -> Vec<Variable> {
 }
 
 /// Starts a keeper and waits until it listens.
+///
+/// # Errors
+/// [`domain::Kind::Conflict`] if another one lives, else [`domain::Kind::Unavailable`] with the reason.
 pub(super) async fn keeper(dir: &DataDir, options: &KeeperOptions) -> Result<()> {
     let mut child = command(dir, options)
         .and_then(|mut c| c.spawn())
@@ -41,7 +46,8 @@ pub(super) async fn keeper(dir: &DataDir, options: &KeeperOptions) -> Result<()>
         Ok(Ok(said)) if said == READY => Ok(()),
         Ok(Ok(said)) => {
             let why = String::from_utf8_lossy(&said).trim().to_owned();
-            Err(Error::unavailable(format!("the keeper did not start: {why}")))
+            let kind = if why == LOCKED { Kind::Conflict } else { Kind::Unavailable };
+            Err(Error::new(kind, format!("the keeper did not start: {why}")))
         }
         Ok(Err(error)) => Err(Error::unavailable(format!("the keeper did not start: {error}"))),
         Err(error) => Err(Error::internal(format!("waiting for the keeper: {error}"))),

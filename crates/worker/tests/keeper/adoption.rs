@@ -1,9 +1,9 @@
 //! A keeper outlives its worker, and the next worker finds everything.
 
 use crate::rig::{LONG, Rig, attempt, lives, shell};
-use domain::{Exit, StreamName};
-use std::time::Duration;
-use worker::keeper::Launch;
+use domain::{Exit, StreamName, WorkerId};
+use std::{path::PathBuf, time::Duration};
+use worker::keeper::{Keeper, KeeperEvent, KeeperOptions, Launch};
 
 #[tokio::test]
 async fn a_new_worker_finds_running_and_finished_attempts_with_all_their_frames() {
@@ -84,4 +84,39 @@ async fn starting_an_attempt_again_starts_nothing() {
     let mut rig = rig.reconnect().await;
     let story = rig.until(id, |story| story.exited.is_some()).await;
     assert_eq!(story.bytes(StreamName::Stdout), b"x\n");
+}
+
+#[tokio::test]
+async fn a_keeper_that_cannot_start_says_why_at_once() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let open = |program: Option<PathBuf>, dir: PathBuf| async move {
+        let options = KeeperOptions { program, ..KeeperOptions::new(WorkerId::new("w1"), &["keeper"]) };
+        Keeper::open(&dir, options).await.err().expect("no keeper").text().to_owned()
+    };
+    let nowhere = dir.path().join("nowhere");
+    assert_eq!(
+        open(None, nowhere.clone()).await,
+        format!("data directory {}: No such file or directory (os error 2)", nowhere.display())
+    );
+    assert_eq!(
+        open(Some(nowhere), dir.path().into()).await,
+        "the keeper cannot be started: No such file or directory (os error 2)"
+    );
+    std::fs::create_dir(dir.path().join("keeper.sock")).expect("made");
+    std::fs::write(dir.path().join("keeper.sock/in-the-way"), "").expect("written");
+    let text = open(Some(env!("CARGO_BIN_EXE_worker").into()), dir.path().into()).await;
+    assert!(text.starts_with("the keeper "), "{text}");
+}
+
+#[tokio::test]
+async fn a_long_path_is_no_obstacle() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let long = dir.path().join("d".repeat(200));
+    std::fs::create_dir(&long).expect("made");
+    let program = Some(env!("CARGO_BIN_EXE_worker").into());
+    let options = KeeperOptions { program, ..KeeperOptions::new(WorkerId::new("w1"), &["keeper"]) };
+    let (keeper, mut events) = Keeper::open(&long, options).await.expect("a keeper");
+    assert!(matches!(events.recv().await, Some(KeeperEvent::Held(_))));
+    keeper.shutdown(false, Duration::ZERO).await.expect("sent");
+    assert!(matches!(events.recv().await, Some(KeeperEvent::Gone(_))), "it holds nothing, so it ends");
 }

@@ -42,7 +42,7 @@ fn serve(args: impl IntoIterator<Item = OsString>) -> io::Result<()> {
     let level = args.next().map(|text| KillLevel::parse(&text.to_string_lossy()));
     let dir = DataDir::open(&data_dir)?;
     let _lock = paths::lock(&dir).map_err(|error| match error.kind() {
-        io::ErrorKind::WouldBlock => io::Error::new(error.kind(), "another keeper has this data directory"),
+        io::ErrorKind::WouldBlock => io::Error::new(error.kind(), spawn::LOCKED),
         _else => error,
     })?;
     let signals = Signals::new()?;
