@@ -19,6 +19,8 @@ pub(crate) struct Spool {
     frames: VecDeque<Arc<Frame>>,
     /// How many of them, from the front, are under way on the present output stream.
     sent: usize,
+    /// The last one that was ever under way: it may be stored by now, and must not come a second way.
+    last_sent: FrameNo,
     unsent_bytes: usize,
     /// When the first unsent one came.
     waiting_since: Option<Monotonic>,
@@ -39,16 +41,19 @@ impl Spool {
         self.frames.push_back(Arc::new(frame));
     }
 
-    /// Takes the unsent frames out for the exit report, if they are few.
+    /// Takes the frames that were never sent out for the exit report, if they are few.
     pub fn take_tail(&mut self) -> Tail {
-        if self.unsent_bytes > limits::TAIL_BYTES || !self.has_unsent() {
+        let first = self.frames.iter().position(|f| f.number > self.last_sent).unwrap_or(self.frames.len());
+        let bytes: usize = self.frames.iter().skip(first).map(|f| f.data.len()).sum();
+        if bytes > limits::TAIL_BYTES {
             return Tail::default();
         }
-        let tail = self.frames.drain(self.sent..).map(|f| Arc::try_unwrap(f).unwrap_or_else(|f| (*f).clone()));
-        let tail = Tail(tail.collect());
-        self.unsent_bytes = 0;
-        self.waiting_since = None;
-        tail
+        let tail = self.frames.drain(first..).map(Arc::unwrap_or_clone).collect();
+        self.unsent_bytes -= bytes;
+        if !self.has_unsent() {
+            self.waiting_since = None;
+        }
+        Tail(tail)
     }
 
     /// When the unsent frames should go.
@@ -73,6 +78,7 @@ impl Spool {
             }
             bytes += frame.data.len();
             self.sent += 1;
+            self.last_sent = self.last_sent.max(frame.number);
             batch.push(Arc::clone(frame));
         }
         self.unsent_bytes -= bytes;

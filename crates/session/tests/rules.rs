@@ -359,6 +359,24 @@ fn output_of_a_running_attempt_is_sent_soon_and_kept_until_stored() {
 }
 
 #[test]
+fn a_frame_travels_one_way_only() {
+    let mut rig = Rig::open(1);
+    rig.order([start(1)]);
+    rig.give(Input::Started { attempt: attempt(1) });
+    rig.order([Order::Forget(1)]);
+    rig.frame(1, 1, 10);
+    rig.now = rig.session.next_tick().expect("a frame waits");
+    rig.give(Input::Tick);
+    rig.give(Input::OutputDisconnected);
+    rig.frame(1, 2, 10);
+    let effects = rig.exit_with(1, 1_000_000, Totals { frames: 2, stdout: 20, stderr: 0 });
+    let all = reports(&effects);
+    let [Report { kind: ReportKind::Exited { tail, .. }, .. }] = &all[..] else { panic!("{effects:?}") };
+    assert_eq!(tail.0, [frame(1, 2, 10)], "the first may be stored already");
+    assert_eq!(sent_frames(&rig.give(Input::OutputConnected)), [1]);
+}
+
+#[test]
 fn output_waits_for_the_start_to_be_known() {
     let mut rig = Rig::open(1);
     rig.order([start(1)]);
