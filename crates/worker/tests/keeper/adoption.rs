@@ -91,7 +91,7 @@ async fn a_keeper_that_cannot_start_says_why_at_once() {
     let dir = tempfile::tempdir().expect("a directory");
     let open = |program: Option<PathBuf>, dir: PathBuf| async move {
         let options = KeeperOptions { program, ..KeeperOptions::new(WorkerId::new("w1"), &["keeper"]) };
-        Keeper::open(&dir, options).await.err().expect("no keeper").text().to_owned()
+        Keeper::open(&dir, options).await.expect_err("no keeper").text().to_owned()
     };
     let nowhere = dir.path().join("nowhere");
     assert_eq!(
