@@ -104,6 +104,17 @@ async fn the_scheduler_is_found_when_it_comes() {
 }
 
 #[tokio::test]
+async fn a_submit_waits_a_moment_for_a_scheduler_that_starts_with_the_gateway() {
+    let nowhere = Nowhere::hold();
+    let door = Door::open(nowhere.addr()).await;
+    let scheduler = Scheduler::new();
+    let (accepted, running) = tokio::join!(door.client.submit(named("x")), scheduler.start(nowhere.addr()));
+    assert!(accepted.is_ok(), "{accepted:?}");
+    door.close().await;
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn a_submit_whose_call_broke_is_repeated_with_the_same_ids() {
     let scheduler = Scheduler::new();
     scheduler.script.lock().unwrap().break_submits = 2;

@@ -35,11 +35,11 @@ where
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let stopping = Stopping::new();
     let result = runtime.block_on(async {
-        // The signals outlive main's every await: they are followed beside it, not inside.
-        let signals = stopping.clone().follow_signals();
+        // Before anything else: a service that is still starting ends as gracefully as any.
+        let signals = stopping.clone().follow_signals()?;
         tokio::select! {
             result = main(stopping.clone()) => result,
-            failed = signals => Err(anyhow::anyhow!("cannot follow signals: {failed:?}")),
+            () = signals => Ok(()),
         }
     });
     runtime.shutdown_timeout(THREADS_END);

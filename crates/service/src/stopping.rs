@@ -54,20 +54,27 @@ impl Stopping {
         self.stop.clone()
     }
 
-    /// Turns SIGINT and SIGTERM into a stop, the second into haste. Runs until the process ends.
-    pub(crate) async fn follow_signals(self) -> std::io::Result<()> {
+    /// Turns SIGINT and SIGTERM into a stop, the second into haste. They are caught from this call on; the future runs until
+    /// the process ends.
+    pub(crate) fn follow_signals(self) -> std::io::Result<impl Future<Output = ()>> {
         let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        loop {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
+        Ok(async move {
+            loop {
+                // Signals never end; if they did, nobody could ask any more.
+                let caught = tokio::select! {
+                    caught = interrupt.recv() => caught,
+                    caught = terminate.recv() => caught,
+                };
+                if caught.is_none() {
+                    return std::future::pending().await;
+                }
+                if self.is_requested() {
+                    self.hurry();
+                } else {
+                    tracing::info!("Stopping");
+                    self.request();
+                }
             }
-            if self.is_requested() {
-                self.hurry();
-            } else {
-                tracing::info!("Stopping");
-                self.request();
-            }
-        }
+        })
     }
 }

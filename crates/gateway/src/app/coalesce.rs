@@ -2,12 +2,11 @@
 //!
 //! One loop owns the queue; callers hold a [`Submitter`] (MEASURED: 64 clients at once submit twice as many tasks so).
 
-use super::Ids;
+use super::{Ids, Patience};
 use crate::upstream::Upstream;
 use domain::{Error, Kind, Result};
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use prost::Message as _;
-use service::Readiness;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use wire::v1::{SubmitEntry, TaskAccepted};
@@ -39,14 +38,14 @@ pub(crate) struct Submitter {
 #[derive(Debug)]
 pub(crate) struct Submissions {
     queue: mpsc::Receiver<Waiting>,
-    readiness: Readiness,
+    patience: Patience,
     ids: Arc<Ids>,
 }
 
-pub(crate) fn channel(readiness: Readiness, ids: Arc<Ids>) -> (Submitter, Submissions) {
+pub(crate) fn channel(patience: Patience, ids: Arc<Ids>) -> (Submitter, Submissions) {
     let (sender, receiver) = mpsc::channel(QUEUE_TASKS);
     let submitter = Submitter { queue: sender, room: Arc::new(Semaphore::new(QUEUE_KIB)) };
-    (submitter, Submissions { queue: receiver, readiness, ids })
+    (submitter, Submissions { queue: receiver, patience, ids })
 }
 
 impl Submitter {
@@ -77,7 +76,7 @@ impl Submissions {
             };
             let (batch, left) = self.gather(first);
             next = left;
-            send(&upstream, batch, self.readiness.is_ready(), &self.ids).await;
+            send(&upstream, batch, self.patience.is_worthwhile(), &self.ids).await;
         }
     }
 

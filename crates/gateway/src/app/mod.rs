@@ -7,6 +7,7 @@ mod health;
 mod ids;
 mod list;
 mod output;
+mod patience;
 mod resolve;
 mod submit;
 mod subscribe;
@@ -18,6 +19,7 @@ use coalesce::{Submissions, Submitter};
 use domain::Result;
 use futures_util::stream::BoxStream;
 pub(crate) use ids::Ids;
+use patience::Patience;
 use service::Readiness;
 use std::sync::Arc;
 
@@ -31,13 +33,15 @@ pub(crate) struct App {
     readiness: Readiness,
     submitter: Submitter,
     ids: Arc<Ids>,
+    patience: Patience,
 }
 
 impl App {
     /// The app, and the loop that its submits go through: it has to run.
     pub(crate) fn new(upstream: Upstream, readiness: Readiness) -> (Arc<Self>, Submissions) {
         let ids = Arc::<Ids>::default();
-        let (submitter, submissions) = coalesce::channel(readiness.clone(), Arc::clone(&ids));
-        (Arc::new(Self { upstream, readiness, submitter, ids }), submissions)
+        let patience = Patience::new(readiness.clone());
+        let (submitter, submissions) = coalesce::channel(patience.clone(), Arc::clone(&ids));
+        (Arc::new(Self { upstream, readiness, submitter, ids, patience }), submissions)
     }
 }

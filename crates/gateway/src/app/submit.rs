@@ -33,7 +33,7 @@ impl App {
         });
         let entries: Vec<_> = entries.collect::<Result<_>>()?;
         let brief = entries.len() >= BRIEF_FROM;
-        let tasks = self.upstream.submit(entries, brief, self.readiness.is_ready(), &self.ids).await?;
+        let tasks = self.upstream.submit(entries, brief, self.patience.is_worthwhile(), &self.ids).await?;
         count(tasks.len());
         tracing::info!(count = tasks.len(), first_task_id = tasks.first().map(|t| &*t.task_id), "Tasks submitted");
         Ok(SubmitTasksResponse { tasks })

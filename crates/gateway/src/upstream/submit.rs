@@ -27,7 +27,7 @@ enum Tried {
 }
 
 impl Upstream {
-    /// Submits these tasks: all or none. `patient` waits for a scheduler that was there a moment ago.
+    /// Submits these tasks: all or none. `patient` waits for a scheduler that is not there.
     pub(crate) async fn submit(
         &self,
         tasks: Vec<SubmitEntry>,
