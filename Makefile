@@ -8,8 +8,12 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 # The programs that tests start; built once, before them.
 TEST_BIN_DIR = $(TARGET_DIR)/debug
 
+# What the tests use besides Rust is installed here.
+TOOLS = $(TARGET_DIR)/test-tools
+TEST_ENV = BATON_BIN_DIR="$(TEST_BIN_DIR)" BATON_TEST_PYTHON="$(wildcard $(TOOLS)/python/bin/python)"
+
 .DEFAULT_GOAL := help
-.PHONY: help build demo test bench lint docs deny sim unit fmt clean
+.PHONY: help build demo test setup bench lint docs deny sim unit fmt clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10
@@ -22,7 +26,11 @@ demo: ## three services and two workers, a batch over real files, the scheduler 
 	@BATON_BIN_DIR="$(TARGET_DIR)/$(PROFILE_DIR)" "$(TARGET_DIR)/$(PROFILE_DIR)/demo"
 
 # The test runner comes last: its closing line is the verdict.
-test: lint docs deny sim unit ## everything that must hold
+test: setup lint docs deny sim ## installs what the tests need, and runs everything that must hold
+	@$(MAKE) --no-print-directory unit
+
+setup: ## what the tests use besides Rust, as far as it can be installed
+	@scripts/setup.sh "$(TOOLS)"
 
 bench: ## tasks a second and latency, with the real programs
 	$(CARGO) build --quiet --release --bins
@@ -44,8 +52,8 @@ sim: ## the simulated cluster
 
 unit: ## all tests, with the real programs
 	$(CARGO) build --quiet --workspace --bins
-	@if $(CARGO) nextest --version >/dev/null 2>&1; then set -x; BATON_BIN_DIR="$(TEST_BIN_DIR)" $(CARGO) nextest run --workspace; \
-	else set -x; BATON_BIN_DIR="$(TEST_BIN_DIR)" $(CARGO) test --workspace; fi
+	@if $(CARGO) nextest --version >/dev/null 2>&1; then set -x; $(TEST_ENV) $(CARGO) nextest run --workspace; \
+	else set -x; $(TEST_ENV) $(CARGO) test --workspace; fi
 
 fmt: ## formats everything
 	$(CARGO) fmt --all
