@@ -35,17 +35,6 @@ impl Readiness {
         self.0.borrow().iter().map(|(name, text)| (*name, text.clone())).collect()
     }
 
-    /// The text of one obstacle.
-    pub fn why(&self, name: &str) -> Option<String> {
-        self.0.borrow().get(name).cloned()
-    }
-
-    /// Returns once nothing is waited for.
-    pub async fn ready(&self) {
-        // Fails only when all senders are gone, and we hold one.
-        let _ = self.0.subscribe().wait_for(BTreeMap::is_empty).await;
-    }
-
     /// Learns of each change.
     pub(crate) fn changes(&self) -> watch::Receiver<BTreeMap<&'static str, String>> {
         self.0.subscribe()

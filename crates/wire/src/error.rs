@@ -28,19 +28,9 @@ fn row(kind: Kind) -> (Kind, &'static str, Code, StatusCode) {
     TABLE.into_iter().find(|row| row.0 == kind).unwrap_or(TABLE[8])
 }
 
-/// The gRPC code of a kind.
-pub fn code(kind: Kind) -> Code {
-    row(kind).2
-}
-
 /// The HTTP status of a kind.
 pub fn http_status(kind: Kind) -> StatusCode {
     row(kind).3
-}
-
-/// The word of a kind: stable, for programs.
-pub fn kind_word(kind: Kind) -> &'static str {
-    row(kind).1
 }
 
 /// What a gRPC caller gets to see of an error.
@@ -90,7 +80,8 @@ mod tests {
     fn every_kind_survives_the_wire() {
         for (kind, word, code, _) in TABLE {
             let there = status(&Error::new(kind, "name: must not be empty – ü"));
-            assert_eq!((there.code(), kind_word(kind)), (code, word));
+            let said = there.metadata().get(KIND).and_then(|v| v.to_str().ok());
+            assert_eq!((there.code(), said), (code, Some(word)));
             let back = error(&there);
             assert_eq!((back.kind(), back.text()), (kind, "name: must not be empty – ü"));
         }
@@ -98,7 +89,7 @@ mod tests {
 
     #[test]
     fn an_unknown_outcome_is_unavailable_to_those_who_know_only_codes() {
-        assert_eq!(code(Kind::Unknown), Code::Unavailable);
+        assert_eq!(status(&Error::new(Kind::Unknown, "")).code(), Code::Unavailable);
         assert_eq!(http_status(Kind::Unknown), StatusCode::SERVICE_UNAVAILABLE);
     }
 

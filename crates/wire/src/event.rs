@@ -1,7 +1,7 @@
 //! A task's story as watchers get it, and the older, coarser form of it.
 
 use crate::{status::task_status, v1};
-use domain::{Event, EventKind, Frame, StateWord, StoryId, TaskId, UnixMillis, WorkerId};
+use domain::{Event, EventKind, Frame, StateWord, StoryId, UnixMillis, WorkerId};
 use v1::task_event::Event as Body;
 
 /// An engine event. `sequence` is its position in the story, from 1.
@@ -123,13 +123,5 @@ impl v1::TaskEvent {
     /// Whether nothing follows.
     pub fn is_final(&self) -> bool {
         matches!(&self.event, Some(Body::State(state)) if state.r#final)
-    }
-
-    /// Whose event it is.
-    ///
-    /// # Errors
-    /// [`domain::Kind::Invalid`] if the id isn't one.
-    pub fn task(&self) -> domain::Result<TaskId> {
-        crate::task_id(&self.task_id)
     }
 }

@@ -12,12 +12,12 @@ mod status;
 mod task;
 pub mod worker;
 
-pub use error::{code, error, http_status, kind_word, status};
+pub use error::{error, http_status, status};
 pub use event::{ProgressView, output_event, state_event};
 pub use output::{chunk, stream_name};
 pub use page::{page_request, page_response};
 pub use resume::{Resume, broken, unsent};
-pub use status::{state_word, task_status, words_of};
+pub use status::{task_status, words_of};
 pub use task::{submit_entry, task_id, v1_task};
 
 /// Generated from `proto/orchestrator/v1`.

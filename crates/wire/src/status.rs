@@ -25,26 +25,14 @@ pub fn words_of(field: &str, number: i32) -> Result<Vec<StateWord>> {
     if words.is_empty() { Err(Error::field(field, format!("{number} is not a status"))) } else { Ok(words) }
 }
 
-/// From the text in `Task.state` and `StateEvent.state`.
-///
-/// # Errors
-/// [`domain::Kind::Invalid`] if there is no such word.
-pub fn state_word(text: &str) -> Result<StateWord> {
-    StateWord::ALL
-        .into_iter()
-        .find(|word| word.as_str() == text)
-        .ok_or_else(|| Error::field("state", format!("`{text}` is not a state")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn each_word_is_found_by_its_status_and_its_text() {
+    fn each_word_is_found_by_its_status() {
         for word in StateWord::ALL {
             assert!(words_of("status", task_status(word) as i32).is_ok_and(|words| words.contains(&word)));
-            assert_eq!(state_word(word.as_str()), Ok(word));
         }
     }
 
