@@ -1,6 +1,8 @@
 //! A task: what was asked, where it stands, and what happened so far.
 
-use crate::{Attempt, AttemptId, AttemptNo, Ending, Event, EventKind, Exit, Final, Progress, Spec, Stamp, State, TaskId};
+use crate::{
+    Attempt, AttemptId, AttemptNo, Ending, Event, EventKind, Exit, Final, Progress, Spec, Stamp, State, TaskId,
+};
 use crate::{UnixMillis, WorkerId};
 use std::sync::Arc;
 
