@@ -120,3 +120,25 @@ async fn a_long_path_is_no_obstacle() {
     keeper.shutdown(false, Duration::ZERO).await.expect("sent");
     assert!(matches!(events.recv().await, Some(KeeperEvent::Gone(_))), "it holds nothing, so it ends");
 }
+
+#[tokio::test]
+async fn whoever_ignores_its_children_still_learns_how_tasks_end() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let keeper = "trap '' CHLD INT TERM; exec \"$0\" keeper \"$@\"";
+    let mut options = KeeperOptions::new(WorkerId::new("w1"), &["-c", keeper, env!("CARGO_BIN_EXE_worker")]);
+    options.program = Some("/bin/sh".into());
+    let (keeper, mut events) = Keeper::open(dir.path(), options).await.expect("a keeper");
+    keeper.start(shell(attempt(1), "trap; exit 6")).await.expect("sent");
+    loop {
+        match events.recv().await.expect("an event") {
+            KeeperEvent::Exited(exited) => break assert_eq!((exited.exit, exited.totals.stdout), (Exit::Code(6), 0)),
+            KeeperEvent::Gone(why) => panic!("{why}"),
+            KeeperEvent::Held(_)
+            | KeeperEvent::Started { .. }
+            | KeeperEvent::Frame(_)
+            | KeeperEvent::Progressed { .. } => {}
+        }
+    }
+    keeper.shutdown(true, Duration::ZERO).await.expect("sent");
+    while !matches!(events.recv().await, Some(KeeperEvent::Gone(_))) {}
+}

@@ -104,6 +104,8 @@ impl Signals {
             for ignored in [libc::SIGHUP, libc::SIGINT, libc::SIGPIPE] {
                 libc::signal(ignored, libc::SIG_IGN);
             }
+            // Whoever started the worker may ignore it; then nobody could ask how a child ended.
+            libc::signal(libc::SIGCHLD, libc::SIG_DFL);
             let mut set: libc::sigset_t = mem::zeroed();
             libc::sigemptyset(&raw mut set);
             libc::sigaddset(&raw mut set, libc::SIGTERM);
