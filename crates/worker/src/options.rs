@@ -20,7 +20,7 @@ pub struct Options {
     /// Name of this worker, unique among those connected [default: the host name]
     #[arg(long, value_name = "ID", env = "BATON_ID")]
     pub id: Option<String>,
-    /// Directory of what outlives this process; held by one worker at a time [default: ./.baton/workers/<id>]
+    /// Directory of what outlives this process; held by one worker at a time [default: ./.baton/workers/ID]
     #[arg(long, value_name = "DIR", env = "BATON_DATA_DIR")]
     pub data_dir: Option<PathBuf>,
     /// How many tasks run at once [default: the number of cores]

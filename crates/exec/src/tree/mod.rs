@@ -1,6 +1,6 @@
 //! Process trees that can be ended with proof: a cgroup leaf for each, or the best that can be had without (P7).
 //!
-//! Nothing here waits (except [`sweep`]): killing and being gone are two questions, and who asks decides how often.
+//! Nothing here waits (except [`sweep()`]): killing and being gone are two questions, and who asks decides how often.
 
 mod cgroup;
 mod mounts;

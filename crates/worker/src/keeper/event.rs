@@ -57,7 +57,7 @@ pub enum KeeperEvent {
     /// It ended. The keeper holds this until [`super::Keeper::forget`].
     Exited(Exited),
     /// The keeper died or hung up, for this reason: nothing follows. What it left running is to be ended by
-    /// [`super::sweep`] and the attempts are lost, unless another [`super::Keeper::open`] finds them.
+    /// [`super::sweep()`] and the attempts are lost, unless another [`super::Keeper::open`] finds them.
     Gone(String),
 }
 

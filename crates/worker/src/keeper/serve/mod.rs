@@ -1,6 +1,6 @@
 //! The keeper's own side: one thread, one epoll, all attempts.
 //!
-//! One attempt's trouble must never reach another's: what is done for an attempt runs behind [`Server::with`], which
+//! One attempt's trouble must never reach another's: what is done for an attempt runs behind `Server::with`, which
 //! survives its panics. Nothing here waits but epoll.
 
 mod attempt;
