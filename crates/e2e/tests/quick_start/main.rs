@@ -60,12 +60,13 @@ fn the_services_start_without_arguments() {
     let Some(mut command) = own_network() else { return skip("no network namespaces to be had") };
     let cluster = Cluster::empty();
     let line = format!(
-        "ip link set lo up; {} & s=$!; {} & w=$!; {} & g=$!; {} run -- echo hello from a task; \
+        "ip link set lo up; {} & s=$!; {} & w=$!; {} & g=$!; until {baton} workers 2>/dev/null | grep -q connected; \
+         do sleep 0.02; done; {baton} run -- echo hello from a task; \
          kill -INT $g $w $s; wait $g && wait $w && wait $s && echo all stopped",
         binary("scheduler").display(),
         binary("worker").display(),
         binary("gateway").display(),
-        binary("baton").display(),
+        baton = binary("baton").display(),
     );
     command.args(["sh", "-c", &line]).current_dir(cluster.dir());
     let mut all = Process::start("all", cluster.dir(), &mut command);
