@@ -24,7 +24,7 @@ pub struct Options {
     /// Further host names by which clients may call this service
     #[arg(long, value_name = "HOST", value_delimiter = ',', env = "BATON_PUBLIC_HOST")]
     pub public_host: Vec<String>,
-    /// Further origins whose web pages may call this service, such as https://tasks.example.org
+    /// Further origins whose web pages may call this service, such as `https://tasks.example.org`
     #[arg(long, value_name = "ORIGIN", value_delimiter = ',', env = "BATON_ALLOW_ORIGIN")]
     pub allow_origin: Vec<String>,
 }
