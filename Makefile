@@ -48,8 +48,11 @@ deny: ## licences, banned crates, sources
 	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --offline --log-level error check licenses bans sources; \
 	else echo "skipped: cargo-deny is not installed"; fi
 
-sim: ## the simulated cluster
-	$(CARGO) run --quiet --release -p sim
+sim: ## the simulated cluster, and two planted bugs that it must find
+	$(CARGO) build --quiet --release -p sim
+	$(TARGET_DIR)/release/sim --seeds 20000
+	@for bug in lying-disk double-start; do \
+	  if $(TARGET_DIR)/release/sim --seeds 1000 --plant $$bug >/dev/null 2>&1; then echo "error: the planted bug $$bug was not found"; exit 1; fi; done
 
 unit: ## all tests, with the real programs
 	$(CARGO) build --quiet --workspace --bins

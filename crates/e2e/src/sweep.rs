@@ -1,7 +1,11 @@
 //! Finds and ends what a test has left behind: processes that work in its directory or were started with its path.
 
 use rustix::process::{Pid, Signal, kill_process};
-use std::{fs, os::unix::ffi::OsStrExt, path::Path};
+use std::{
+    fs,
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+};
 
 /// Processes whose working directory lies under `dir`, whose command line names it, or whose environment does.
 /// Zombies don't count: they no longer run.
@@ -20,16 +24,29 @@ fn belongs(pid: u32, dir: &Path) -> bool {
     works || names("cmdline") || names("environ")
 }
 
-/// Kills all of them until none is left.
+/// Kills all of them until none is left, and removes the cgroups of killed keepers.
 pub fn sweep(dir: &Path) {
     loop {
         let left = alive_under(dir);
         if left.is_empty() {
-            return;
+            return keepers(dir).iter().for_each(|data_dir| drop(worker::keeper::sweep(data_dir)));
         }
         for pid in left.iter().filter_map(|p| i32::try_from(*p).ok()).filter_map(Pid::from_raw) {
             let _ = kill_process(pid, Signal::KILL);
         }
         std::thread::yield_now();
     }
+}
+
+/// The data directories under `dir` that had a keeper.
+fn keepers(dir: &Path) -> Vec<PathBuf> {
+    let (mut found, mut open) = (Vec::new(), vec![dir.to_owned()]);
+    while let Some(dir) = open.pop() {
+        if dir.join("keeper.lock").exists() {
+            found.push(dir.clone());
+        }
+        let entries = fs::read_dir(&dir).into_iter().flatten().flatten();
+        open.extend(entries.filter(|e| e.file_type().is_ok_and(|t| t.is_dir())).map(|e| e.path()));
+    }
+    found
 }
