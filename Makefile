@@ -22,7 +22,7 @@ build: ## the programs: target/release/{baton,gateway,scheduler,worker}
 	$(CARGO) build --profile $(PROFILE) --bins
 
 demo: ## three services and two workers, a batch over real files, the scheduler killed in the middle
-	$(CARGO) build --quiet --profile $(PROFILE) --bins
+	$(CARGO) build --profile $(PROFILE) --bins
 	@BATON_BIN_DIR="$(TARGET_DIR)/$(PROFILE_DIR)" "$(TARGET_DIR)/$(PROFILE_DIR)/demo"
 
 # The test runner comes last: its closing line is the verdict.
@@ -33,7 +33,7 @@ setup: ## what the tests use besides Rust, as far as it can be installed
 	@scripts/setup.sh "$(TOOLS)"
 
 bench: ## tasks a second and latency, with the real programs
-	$(CARGO) build --quiet --release --bins
+	$(CARGO) build --release --bins
 	@BATON_BIN_DIR="$(TARGET_DIR)/release" "$(TARGET_DIR)/release/floor"
 
 lint: ## formatting and clippy

@@ -115,9 +115,18 @@ fn dev_runs_all_three_and_finds_everything_again_after_kill_9() {
     let task = json(&baton(&cluster, &["--output", "json", "get", running.trim()]));
     assert_eq!(task["attempts"].as_array().map(Vec::len), Some(1), "{task}");
 
-    assert_eq!(stdout(&baton(&cluster, &["submit", "--", "sleep 987101"])).trim().len(), 36);
+    let line = format!("touch {0}.$BATON_ATTEMPT; until [ -e {0}.end ]; do sleep 0.02; done", gate.display());
+    let interrupted = stdout(&baton(&cluster, &["submit", "--", &line]));
+    e2e::eventually("the task to begin", || gate.with_extension("1").exists().then_some(()));
     dev.signal(rustix::process::Signal::INT);
     assert_eq!(dev.ended().code(), Some(0), "{}", dev.log());
     let left = e2e::alive_under(cluster.dir());
     assert!(left.is_empty(), "Ctrl-C of dev ends everything: {left:?}");
+
+    // What Ctrl-C interrupted is no failure: it begins anew.
+    let _dev = start();
+    std::fs::write(gate.with_extension("end"), "").unwrap();
+    let watched = baton(&cluster, &["watch", interrupted.trim()]);
+    assert!(stdout(&watched).contains("completed"), "{watched:?}");
+    assert!(stdout(&watched).contains("queued again"), "{watched:?}");
 }

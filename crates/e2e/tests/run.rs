@@ -81,6 +81,25 @@ fn ctrl_c_cancels_the_task_and_waits() {
     assert!(!any_with("987002"), "when run returns, the processes are gone");
 }
 
+#[test]
+fn a_second_ctrl_c_leaves_the_task_to_itself() {
+    let mut cluster = Cluster::empty();
+    // Long enough that the first Ctrl-C alone cannot end it before the second comes.
+    cluster.worker_args = vec!["--kill-grace".into(), "30s".into()];
+    cluster.start_scheduler();
+    cluster.start_gateway();
+    cluster.start_worker(0);
+    let line = "trap 'echo deaf' TERM; echo begun; while :; do sleep 0.05; done";
+    let mut running = Process::start("run", cluster.dir(), &mut cluster.baton(&["run", "--", line]));
+    assert_eq!(running.line(), "begun");
+    running.signal(Signal::INT);
+    assert_eq!(running.line(), "deaf", "the task was asked to end, and its output still arrives");
+    running.signal(Signal::INT);
+    assert_eq!(running.ended().code(), Some(130), "{}", running.log());
+    let task = cluster.baton(&["get", "last"]).output().unwrap();
+    assert!(String::from_utf8_lossy(&task.stdout).contains("cancelling"), "{task:?}");
+}
+
 /// Starts what is hardest to catch: out of the session, orphaned, deaf to TERM, without the environment.
 fn escape(argument: &str, dir: &std::path::Path) -> String {
     let inner = format!("trap '' TERM HUP INT; touch {}/{argument}; sleep {argument}; :", dir.display());
