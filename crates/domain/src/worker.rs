@@ -106,7 +106,7 @@ pub enum HeldPhase {
 /// Capacity granted to a session.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Offer {
-    /// Starts it takes in all since its welcome; never decreases.
+    /// Starts it takes in all since its welcome. Decreases only when the worker takes nothing new any more.
     pub starts: u64,
     /// How many of the open ones go beyond free slots.
     pub prefetch: u32,

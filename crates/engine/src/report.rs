@@ -11,6 +11,13 @@ impl Engine {
     pub(crate) fn update(&mut self, now: Now, session: SessionId, reports: Vec<Report>, offer: Option<Offer>) {
         let Some(id) = self.workers.of_session(session).cloned() else { return };
         self.hear(now, session);
+        // First what it takes: a report may free a task, which must not go to a worker that takes nothing any more.
+        if let Some(new) = offer
+            && let Some(record) = self.workers.by_session_mut(session).and_then(|w| w.session.as_mut())
+            && let Credit::Granted { offer, .. } = &mut record.credit
+        {
+            *offer = new;
+        }
         for report in reports {
             let number = report.number;
             let done = self.report(now, session, &id, report);
@@ -20,12 +27,6 @@ impl Engine {
                     session.waiting.insert(number);
                 }
             }
-        }
-        let Some(worker) = self.workers.by_session_mut(session) else { return };
-        if let (Some(new), Some(record)) = (offer, worker.session.as_mut())
-            && let Credit::Granted { offer, .. } = &mut record.credit
-        {
-            *offer = new;
         }
         self.acknowledge(session);
         self.assign_worker(now, &id);

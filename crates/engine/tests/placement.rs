@@ -126,3 +126,13 @@ fn what_is_stuck_behind_a_long_task_goes_to_a_free_worker_once_it_is_given_back(
     desk.report(1, desk::attempt(3, 1), domain::ReportKind::Recalled);
     assert_eq!(desk.orders()[0], "2: start 3#2");
 }
+
+#[test]
+fn a_worker_that_leaves_is_not_given_back_what_it_gives_back() {
+    let mut desk = Desk::new();
+    desk.worker(1, "a", 1).submit(1, shell());
+    let reports = vec![domain::Report { number: 1, attempt: desk::attempt(1, 1), kind: domain::ReportKind::Recalled }];
+    let offer = Some(domain::Offer { starts: 1, prefetch: 0 });
+    desk.hello(2, hello("b")).tell(Input::Update { session: SessionId(1), reports, offer });
+    assert_eq!((desk.state(1), desk.orders()), ("queued", vec!["1: forget 1".to_owned()]));
+}

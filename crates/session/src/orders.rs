@@ -152,8 +152,9 @@ impl crate::Session {
         let free = u64::from(self.free_slots());
         let mut room = (free + u64::from(self.window())).saturating_sub(queued);
         room = room.min(crate::session::ENDS_MAX.saturating_sub(self.unacknowledged_ends));
+        // Taken back: what is on its way all the same is given back unstarted.
         if self.closed_to_new || self.leaving {
-            room = 0;
+            return Some(Offer { starts: open.received, prefetch: 0 });
         }
         let starts = open.offer.starts.max(open.received + room);
         let beyond = starts.saturating_sub(open.received).saturating_sub(free.saturating_sub(queued));
