@@ -89,9 +89,12 @@ fn write(
     }
 }
 
+/// One line in so many tries: a full disk lasts for hours, and its log may stand on it.
+const SAY_EVERY: u32 = 150;
+
 /// Writes until it succeeds; false if the frames themselves are refused, `None` if nobody waits any more.
 fn append(output: &mut dyn Output, frames: &[Placed], queue: &Receiver<Vec<Placed>>) -> Option<bool> {
-    loop {
+    for tries in 0_u32.. {
         let error = match output.append(frames) {
             Ok(()) => return Some(true),
             Err(error) => error,
@@ -100,10 +103,13 @@ fn append(output: &mut dyn Output, frames: &[Placed], queue: &Receiver<Vec<Place
             tracing::error!(%error, "Output refused");
             return Some(false);
         }
-        tracing::error!(%error, "Output cannot be stored; trying again");
+        if tries % SAY_EVERY == 0 {
+            tracing::error!(%error, tries, "Output cannot be stored; trying again");
+        }
         match queue.recv_timeout(PAUSE) {
             Err(RecvTimeoutError::Timeout) => {}
             Ok(_) | Err(RecvTimeoutError::Disconnected) => return None,
         }
     }
+    None
 }
