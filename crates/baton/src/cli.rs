@@ -19,7 +19,8 @@ pub struct Cli {
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 ok, 1 error, 2 usage, 3 no gateway, 4 not found; of `run` the task's own (128+n for signal n),
-124 timed out, 130 cancelled, 141 nobody reads its output.
+124 timed out, 130 cancelled, 141 nobody reads its output; of `watch`, `submit --wait` and `retry --wait` 0 if all
+completed, else 1, 130 after Ctrl-C.
 
 First steps: `baton dev` in one terminal, `baton run -- echo hello` in another.";
 
@@ -29,20 +30,28 @@ pub enum Command {
     Dev(cmd::dev::Dev),
     /// Run a command as a task: its output, its exit code; Ctrl-C cancels it
     Run(cmd::run::Run),
-    /// Hand a task over and print its id
+    /// Hand tasks over – one, an array, or a file of them – and print their ids
     Submit(cmd::submit::Submit),
     /// Show a task
     Get(cmd::get::Get),
     /// List tasks, newest first
     List(cmd::list::List),
-    /// Follow what happens to a task, up to its end
+    /// Follow what happens to a task, up to its end; of an array, how many of its members have ended
     Watch(cmd::watch::Watch),
     /// Print what a task wrote
     Logs(cmd::logs::Logs),
+    /// Say why a task is not running, and what each worker misses for it
+    Explain(cmd::explain::Explain),
+    /// Run a final task again, as a new one; of an array, the members that failed
+    Retry(cmd::retry::Retry),
     /// End tasks, with all their processes
     Cancel(cmd::cancel::Cancel),
-    /// List the workers
-    Workers,
+    /// List the workers, or forget one that won't come back
+    Workers(cmd::workers::Workers),
+    /// Give a worker nothing new
+    Drain(cmd::drain::Drain),
+    /// List the queues, pause or resume one
+    Queues(cmd::queues::Queues),
     /// Inside a task: say how far it is
     Progress(cmd::progress::Progress),
     /// Print a completion script for a shell

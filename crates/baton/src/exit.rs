@@ -7,7 +7,7 @@ use domain::Kind;
 pub enum ExitStatus {
     /// 0: done.
     Success,
-    /// 1: it went wrong.
+    /// 1: it went wrong; of what waits for tasks: not all of them completed.
     Error,
     /// 2: the command line is wrong.
     Usage,
@@ -19,7 +19,7 @@ pub enum ExitStatus {
     Task(u8),
     /// 124: the task ran longer than it may.
     TimedOut,
-    /// 130: the task was cancelled.
+    /// 130: the task was cancelled; or Ctrl-C ended the waiting for it.
     Cancelled,
     /// 141: whoever read the output of `run` has gone (128 + SIGPIPE).
     BrokenPipe,

@@ -28,6 +28,17 @@ impl Failure {
         Self { status: ExitStatus::Usage, ..Self::error(text) }
     }
 
+    /// The same, in other words.
+    pub fn saying(self, text: impl Into<String>) -> Self {
+        Self { text: text.into(), ..self }
+    }
+
+    /// What went wrong.
+    #[cfg(test)]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Shows it and gives the exit code.
     pub fn show(&self) -> ExitStatus {
         if !self.text.is_empty() {

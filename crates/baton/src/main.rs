@@ -2,6 +2,7 @@
 //!
 //! Must never decide anything about tasks: it translates words into calls and answers into words and exit codes.
 
+mod bar;
 mod cli;
 mod cmd;
 mod ctrl_c;
@@ -10,9 +11,15 @@ mod escape;
 mod exit;
 mod failure;
 mod follow;
+mod handover;
+mod notes;
 mod printer;
+mod status;
+mod task_ids;
 mod task_options;
 mod view;
+mod waiting;
+mod when;
 
 use cli::{Cli, Command};
 use client::Client;
@@ -42,8 +49,16 @@ fn main() -> ExitCode {
         Command::List(args) => call(&gateway_url, async |gateway| cmd::list::list(&gateway, output, &args).await),
         Command::Watch(args) => call(&gateway_url, async |gateway| cmd::watch::watch(&gateway, output, &args).await),
         Command::Logs(args) => call(&gateway_url, async |gateway| cmd::logs::logs(&gateway, &args).await),
+        Command::Explain(args) => {
+            call(&gateway_url, async |gateway| cmd::explain::explain(&gateway, output, &args).await)
+        }
+        Command::Retry(args) => call(&gateway_url, async |gateway| cmd::retry::retry(&gateway, output, &args).await),
         Command::Cancel(args) => call(&gateway_url, async |gateway| cmd::cancel::cancel(&gateway, output, &args).await),
-        Command::Workers => call(&gateway_url, async |gateway| cmd::workers::workers(&gateway, output).await),
+        Command::Workers(args) => {
+            call(&gateway_url, async |gateway| cmd::workers::workers(&gateway, output, &args).await)
+        }
+        Command::Drain(args) => call(&gateway_url, async |gateway| cmd::drain::drain(&gateway, output, &args).await),
+        Command::Queues(args) => call(&gateway_url, async |gateway| cmd::queues::queues(&gateway, output, &args).await),
     };
     ExitCode::from(done.unwrap_or_else(|failure| failure.show()).code())
 }

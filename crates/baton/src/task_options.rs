@@ -8,6 +8,8 @@ use wire::v1;
 
 /// Characters of a command line that serve as the task's name.
 const NAME_FROM_COMMAND: usize = 60;
+/// Characters of one word that are looked at for it: the word may be long, and blanks at its beginning don't count.
+const NAME_WORD: usize = 4 * NAME_FROM_COMMAND;
 
 #[derive(Args)]
 pub struct TaskOptions {
@@ -38,30 +40,36 @@ pub struct TaskOptions {
     /// In which queue it waits [default: default]
     #[arg(long)]
     pub queue: Option<String>,
-    /// One word is a line for the shell; several are a program and its arguments, started without a shell
-    #[arg(value_name = "COMMAND", required = true, last = true)]
-    pub command: Vec<String>,
+}
+
+/// What a task is unless it says otherwise itself.
+pub struct Defaults {
+    /// Without a command and a name.
+    pub spec: v1::TaskSpec,
+    /// The environment of commands.
+    pub env: BTreeMap<String, String>,
 }
 
 impl TaskOptions {
     /// The task to submit.
-    pub fn spec(self) -> Result<v1::TaskSpec, Failure> {
-        let Self { worker, timeout, retries, env, labels, priority, stdin, name, queue, command } = self;
-        let name = name.unwrap_or_else(|| name_of(&command));
-        let stdin = if stdin { read_stdin()? } else { Vec::new() };
+    pub fn spec(self, command: Vec<String>) -> Result<v1::TaskSpec, Failure> {
+        let name = self.name.clone().unwrap_or_else(|| name_of(command.iter().map(String::as_str)));
+        let stdin = if self.stdin { read_stdin()? } else { Vec::new() };
+        let Defaults { spec, env } = self.defaults()?;
         let mut words = command.into_iter();
         // clap asks for at least one word.
-        let shell = v1::ShellRun {
-            command: words.next().unwrap_or_default(),
-            args: words.collect(),
-            working_dir: String::new(),
-            env: map("--env", env)?,
-            stdin,
-        };
+        let command = words.next().unwrap_or_default();
+        let shell = v1::ShellRun { command, args: words.collect(), working_dir: String::new(), env, stdin };
+        Ok(v1::TaskSpec { name, run: Some(v1::task_spec::Run::Shell(shell)), ..spec })
+    }
+
+    /// What holds for a task that says neither what it is called nor what it runs.
+    pub fn defaults(self) -> Result<Defaults, Failure> {
+        let Self { worker, timeout, retries, env, labels, priority, stdin: _, name: _, queue } = self;
         // 0 means without limit; the parser lets nothing pass that is longer than 30 days.
         let timeout_ms = timeout.map_or(Ok(0), |t| i64::try_from(t.as_millis()));
-        Ok(v1::TaskSpec {
-            name,
+        let spec = v1::TaskSpec {
+            name: String::new(),
             description: String::new(),
             payload: Vec::new(),
             timeout_secs: 0,
@@ -72,8 +80,11 @@ impl TaskOptions {
             priority,
             queue: queue.unwrap_or_default(),
             timeout_ms: Some(timeout_ms.map_err(|_| Failure::usage("--timeout is too long"))?),
-            run: Some(v1::task_spec::Run::Shell(shell)),
-        })
+            array: None,
+            run_at_ms: 0,
+            run: None,
+        };
+        Ok(Defaults { spec, env: map("--env", env)? })
     }
 }
 
@@ -95,8 +106,14 @@ fn map(option: &str, pairs: Vec<(String, String)>) -> Result<BTreeMap<String, St
 }
 
 /// The command's beginning, as far as it may stand in a name.
-fn name_of(command: &[String]) -> String {
-    let line = command.join(" ").replace(char::is_control, " ");
+pub fn name_of<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    let mut line = String::new();
+    for word in words {
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.extend(word.chars().map(|c| if c.is_control() { ' ' } else { c }).take(NAME_WORD));
+    }
     let name: String = line.trim().chars().take(NAME_FROM_COMMAND).collect();
     // An empty command is refused by its own name, not by its task's.
     if name.is_empty() { "run".to_owned() } else { name }
@@ -119,10 +136,11 @@ mod tests {
 
     #[test]
     fn a_name_is_the_printable_beginning_of_the_command() {
-        assert_eq!(name_of(&["ls".into(), "a b".into()]), "ls a b");
-        assert_eq!(name_of(&["a\nb\tc".into()]), "a b c");
-        assert_eq!(name_of(&["x".repeat(100)]).len(), NAME_FROM_COMMAND);
-        assert_eq!(name_of(&[" \n".into()]), "run");
+        let name_of = |words: &[&str]| super::name_of(words.iter().copied());
+        assert_eq!(name_of(&["ls", "a b"]), "ls a b");
+        assert_eq!(name_of(&["a\nb\tc"]), "a b c");
+        assert_eq!(name_of(&[&"x".repeat(100)]).len(), NAME_FROM_COMMAND);
+        assert_eq!(name_of(&[" \n"]), "run");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Tasks, workers and events as programs and people read them. One destructuring per message: what is added to the
 //! contract and forgotten here doesn't compile.
 
+use domain::{Counts, StateWord};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use wire::v1;
@@ -22,6 +23,11 @@ pub fn task(task: &v1::Task) -> Value {
         finished_at_ms,
         exit_code,
         worker_id,
+        retry_of,
+        members,
+        array_id,
+        array_index,
+        entry,
     } = task;
     let mut object = Map::new();
     put(&mut object, "task_id", task_id);
@@ -30,10 +36,16 @@ pub fn task(task: &v1::Task) -> Value {
         put(&mut object, "queue", &spec.queue);
         put(&mut object, "priority", spec.priority);
         put(&mut object, "command", command(spec));
+        put(&mut object, "run_at", time(spec.run_at_ms));
     }
+    // Only of what they are about: a plain task has none of them.
+    put_some(&mut object, "members", members.as_ref().map(counts));
+    put_some(&mut object, "array", Some(array_id).filter(|id| !id.is_empty()));
+    put_some(&mut object, "index", *array_index);
+    put_some(&mut object, "entry", entry.as_ref());
+    put_some(&mut object, "retry_of", Some(retry_of).filter(|id| !id.is_empty()));
     put(&mut object, "state", state);
-    let reasons: Vec<_> = waiting_for.iter().map(|w| json!({"code": w.code, "text": w.text})).collect();
-    put(&mut object, "waiting_for", reasons);
+    put(&mut object, "waiting_for", waiting_for.iter().map(reason).collect::<Vec<_>>());
     put(&mut object, "attempts", attempts.iter().map(attempt).collect::<Vec<_>>());
     put(&mut object, "worker", worker_id);
     put(&mut object, "progress", progress_percent);
@@ -44,6 +56,55 @@ pub fn task(task: &v1::Task) -> Value {
     put(&mut object, "updated_at", time(*updated_at_ms));
     put(&mut object, "finished_at", time(*finished_at_ms));
     Value::Object(object)
+}
+
+/// One reason why a task waits, as JSON.
+pub fn reason(waiting: &v1::Waiting) -> Value {
+    let v1::Waiting { code, text } = waiting;
+    json!({"code": code, "text": text})
+}
+
+/// Why a task waits, for people: a moment is given to them as they write it.
+pub fn why(waiting: &v1::Waiting) -> String {
+    let v1::Waiting { code: _, text } = waiting;
+    let moment = text.strip_suffix(" (Unix ms)").and_then(|text| text.rsplit_once(' '));
+    let moment = moment.and_then(|(words, ms)| Some(format!("{words} {}", time(ms.parse().ok()?)?)));
+    moment.unwrap_or_else(|| text.clone())
+}
+
+/// Tasks by state, as JSON.
+pub fn counts(counts: &v1::TaskCounts) -> Value {
+    let object = Counts::from(counts).iter().map(|(word, n)| (word.as_str().to_owned(), n.into())).collect();
+    Value::Object(object)
+}
+
+/// Tasks by state in words, those that there are: `3 of 10 final: 2 completed, 1 failed; 4 running, 3 queued`.
+pub fn counted(counts: &v1::TaskCounts) -> String {
+    let counts = Counts::from(counts);
+    let list = |ends: bool| {
+        let words = counts.iter().filter(|(word, n)| word.is_final() == ends && *n > 0);
+        words.map(|(word, n)| format!("{n} {}", word.as_str())).collect::<Vec<_>>().join(", ")
+    };
+    let (ended, live) = (list(true), list(false));
+    let head = format!("{} of {} final", counts.sum(StateWord::is_final), counts.total());
+    match (ended.is_empty(), live.is_empty()) {
+        (true, true) => head,
+        (true, false) => format!("{head}; {live}"),
+        (false, true) => format!("{head}: {ended}"),
+        (false, false) => format!("{head}: {ended}; {live}"),
+    }
+}
+
+/// A queue as JSON.
+pub fn queue(queue: &v1::QueueInfo) -> Value {
+    let v1::QueueInfo { queue, paused, tasks } = queue;
+    json!({"queue": queue, "paused": paused, "tasks": counts(&tasks.unwrap_or_default())})
+}
+
+/// How a task fits a worker, as JSON.
+pub fn fit(fit: &v1::WorkerFit) -> Value {
+    let v1::WorkerFit { worker_id, missing, free } = fit;
+    json!({"worker_id": worker_id, "missing": missing, "free": free})
 }
 
 fn attempt(attempt: &v1::Attempt) -> Value {
@@ -154,4 +215,31 @@ fn text_of(bytes: &[u8]) -> String {
 fn put(object: &mut Map<String, Value>, key: &str, value: impl Serialize) {
     // Strings, numbers and lists of them always have a JSON form.
     object.insert(key.to_owned(), serde_json::to_value(value).unwrap_or(Value::Null));
+}
+
+fn put_some(object: &mut Map<String, Value>, key: &str, value: Option<impl Serialize>) {
+    if let Some(value) = value {
+        put(object, key, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_are_told_moments_as_they_write_them() {
+        let why = |text: &str| super::why(&v1::Waiting { code: "delayed".into(), text: text.into() });
+        assert_eq!(why("delayed until 1769839200500 (Unix ms)"), "delayed until 2026-01-31T06:00:00.500Z");
+        assert_eq!(why("queue nightly is paused"), "queue nightly is paused");
+    }
+
+    #[test]
+    fn counts_are_told_without_those_that_are_none() {
+        let members = v1::TaskCounts { completed: 2, failed: 1, running: 4, queued: 3, ..Default::default() };
+        assert_eq!(counted(&members), "3 of 10 final: 2 completed, 1 failed; 3 queued, 4 running");
+        assert_eq!(counted(&v1::TaskCounts { queued: 3, ..Default::default() }), "0 of 3 final; 3 queued");
+        assert_eq!(counted(&v1::TaskCounts { completed: 3, ..Default::default() }), "3 of 3 final: 3 completed");
+        assert_eq!(counts(&members)["timed_out"], 0, "programs find every state");
+    }
 }

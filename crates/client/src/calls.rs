@@ -48,6 +48,70 @@ impl Client {
         self.answer(self.gateway.clone().cancel_task(request).await)
     }
 
+    /// Cancels all unfinished tasks that match and were accepted before the call. Not waited for: what runs is final when its
+    /// processes are gone. Repeating it is harmless.
+    ///
+    /// # Errors
+    /// `Invalid` names the field, or says that none is set.
+    pub async fn cancel_many(&self, request: v1::CancelTasksRequest) -> Result<v1::CancelTasksResponse> {
+        self.answer(self.gateway.clone().cancel_tasks(request).await)
+    }
+
+    /// Runs a final task again as a new one, in the place of the old one; of an array, its failed and timed-out members.
+    ///
+    /// # Errors
+    /// `NotFound`; `Precondition`: it is not final, or an array of which no member failed.
+    pub async fn retry(&self, task_id: &str) -> Result<v1::TaskAccepted> {
+        let request = v1::RetryTaskRequest { task_id: task_id.into() };
+        self.answer(self.gateway.clone().retry_task(request).await)
+    }
+
+    /// Why a task is not running.
+    ///
+    /// # Errors
+    /// `Invalid`: not an id; `NotFound`.
+    pub async fn explain(&self, task_id: &str) -> Result<v1::ExplainTaskResponse> {
+        let request = v1::ExplainTaskRequest { task_id: task_id.into() };
+        self.answer(self.gateway.clone().explain_task(request).await)
+    }
+
+    /// The worker takes nothing new and gives back what it has not started or, with `undo`, may take tasks again. Tells how
+    /// many attempts it still holds.
+    ///
+    /// # Errors
+    /// `NotFound`: no such worker.
+    pub async fn drain(&self, worker_id: &str, undo: bool) -> Result<u32> {
+        let request = v1::DrainWorkerRequest { worker_id: worker_id.into(), undo };
+        self.answer(self.gateway.clone().drain_worker(request).await).map(|answer| answer.running)
+    }
+
+    /// Forgets a worker that is not connected. Tells how many attempts are lost thereby.
+    ///
+    /// # Errors
+    /// `NotFound`: no such worker; `Precondition`: it is connected.
+    pub async fn forget(&self, worker_id: &str) -> Result<u32> {
+        let request = v1::ForgetWorkerRequest { worker_id: worker_id.into() };
+        self.answer(self.gateway.clone().forget_worker(request).await).map(|answer| answer.lost)
+    }
+
+    /// The queues that have tasks or are paused, by name.
+    ///
+    /// # Errors
+    /// `Unavailable`: no scheduler.
+    pub async fn queues(&self) -> Result<Vec<v1::QueueInfo>> {
+        let answer = self.answer(self.gateway.clone().list_queues(v1::ListQueuesRequest {}).await);
+        answer.map(|answer| answer.queues)
+    }
+
+    /// Nothing of the queue is given to workers any more or, with `resume`, again. What runs runs on.
+    ///
+    /// # Errors
+    /// `Invalid`: no queue can be called so.
+    pub async fn pause(&self, queue: &str, resume: bool) -> Result<()> {
+        let request = v1::PauseQueueRequest { queue: queue.into(), resume };
+        self.answer(self.gateway.clone().pause_queue(request).await).map(|v1::PauseQueueResponse {}| ())
+    }
+
     /// The workers known to the scheduler.
     ///
     /// # Errors

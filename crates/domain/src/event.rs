@@ -29,6 +29,8 @@ pub struct Event {
 pub enum EventKind {
     /// The task was accepted.
     Accepted,
+    /// The first member of an array was given to a worker.
+    Begun,
     /// An attempt was given to this worker.
     Dispatched(WorkerId),
     /// It started there.

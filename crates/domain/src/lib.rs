@@ -2,7 +2,10 @@
 //!
 //! This crate knows nothing of the network, the disk, clocks or threads, and must never learn of them.
 
+mod ahead;
+mod array;
 mod attempt;
+mod class;
 mod error;
 mod event;
 mod fact;
@@ -11,6 +14,7 @@ pub mod limits;
 mod order;
 mod output;
 mod query;
+mod ranges;
 mod retry;
 mod spec;
 mod state;
@@ -20,14 +24,18 @@ mod wait;
 mod worker;
 mod write;
 
+pub use ahead::{Ahead, Place, WaitPlace, Want};
+pub use array::{ArraySpec, Counts, Members};
 pub use attempt::{Attempt, Ending, Exit, Stamp};
+pub use class::{ClassKey, Requirement};
 pub use error::{Error, Kind, Result};
 pub use event::{Event, EventKind, Progress};
-pub use fact::{Fact, Loaded, Need};
+pub use fact::{Fact, Found, Loaded, Need};
 pub use id::{AttemptId, AttemptNo, Epoch, IdError, Incarnation, SHARD, TaskId, WorkerId};
 pub use order::{Order, OrderBatch, Start, Welcome};
 pub use output::{Frame, FrameNo, StreamName, Tail, Totals};
 pub use query::{Cursor, Page, PageRequest, StoryId, TaskFilter};
+pub use ranges::{Range, Ranges};
 pub use retry::RetryPolicy;
 pub use spec::{HandlerRun, IdempotencyKey, Run, ShellRun, Spec};
 pub use state::{Final, State, StateWord, Wait};
@@ -35,4 +43,4 @@ pub use task::Task;
 pub use time::{Due, Monotonic, Now, UnixMillis};
 pub use wait::WaitReason;
 pub use worker::{HeldAttempt, HeldPhase, Hello, KillLevel, Offer, Report, ReportKind, WorkerSnapshot, WorkerStatus};
-pub use write::{Batch, Commit, Write};
+pub use write::{Batch, Commit, Tally, Write};

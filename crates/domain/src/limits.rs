@@ -40,6 +40,22 @@ pub const FRAME_BYTES: usize = 256 * 1024;
 pub const TAIL_BYTES: usize = 32 * 1024;
 /// Characters of a progress message.
 pub const MESSAGE_CHARS: usize = 500;
+/// Members of one array.
+pub const ARRAY_MEMBERS: u64 = 10_000_000;
+/// The largest index of an array's member.
+pub const ARRAY_INDEX: u32 = 999_999_999;
+/// Separate ranges of one array: a retry of scattered members needs many; each costs 16 bytes while the array is in memory.
+pub const ARRAY_RANGES: usize = 1_000_000;
+/// Bytes of one array's entries together: they travel in one message.
+pub const ARRAY_ENTRIES_BYTES: usize = 12 * 1024 * 1024;
+/// Bytes of one entry: it becomes a variable of a process's environment.
+pub const ENTRY_BYTES: usize = 64 * 1024;
+/// The latest time until which a task may be delayed: the year 2200.
+pub const RUN_AT_MS: i64 = 7_258_118_400_000;
+/// Queues paused at the same time.
+pub const PAUSED_QUEUES: usize = 10_000;
+/// Tasks that one call cancels.
+pub const CANCEL_TASKS: usize = 1_000;
 /// Tasks on one page of a list.
 pub const PAGE_TASKS: usize = 1_000;
 /// Tasks on a page if nothing is said.

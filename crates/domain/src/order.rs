@@ -55,4 +55,6 @@ pub struct Start {
     pub spec: Arc<Spec>,
     /// Its requirement class: tasks of one class run about equally long.
     pub class: u64,
+    /// The entry of an array's member.
+    pub entry: Option<Arc<str>>,
 }

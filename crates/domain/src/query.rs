@@ -1,6 +1,6 @@
 //! What readers ask for.
 
-use crate::{FrameNo, StateWord, WorkerId};
+use crate::{FrameNo, StateWord, TaskId, WorkerId};
 use std::{fmt, str::FromStr};
 
 /// Which tasks a list shows. Empty fields: any.
@@ -14,9 +14,11 @@ pub struct TaskFilter {
     pub name: Option<String>,
     /// Exactly this queue.
     pub queue: Option<String>,
+    /// Members of this array, highest index first, instead of tasks; `name` and `queue` mean nothing then.
+    pub array: Option<TaskId>,
 }
 
-/// A place in a list, newest first: tasks with a smaller row key follow.
+/// A place in a list, newest first: tasks with a smaller row key follow, or members with a smaller index.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Cursor(pub i64);
 
@@ -31,7 +33,8 @@ pub struct PageRequest {
     pub limit: usize,
 }
 
-/// A page of a list.
+/// A page of a list. It may hold fewer items than asked for, even none, though more follow: what a page costs is bounded,
+/// however rare the items are.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Page<T> {
     /// What is on it.

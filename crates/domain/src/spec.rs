@@ -1,6 +1,6 @@
 //! What a client asks for.
 
-use crate::{Error, Result, RetryPolicy, WorkerId, limits};
+use crate::{ArraySpec, Error, Result, RetryPolicy, UnixMillis, WorkerId, limits};
 use std::{collections::BTreeMap, time::Duration};
 
 /// A task as it was asked for. It never changes after the submit.
@@ -26,6 +26,10 @@ pub struct Spec {
     pub priority: i32,
     /// The queue's name, never empty.
     pub queue: String,
+    /// Not before this moment, by the scheduler's wall clock.
+    pub run_at: Option<UnixMillis>,
+    /// It is an array: each member runs this spec.
+    pub array: Option<ArraySpec>,
 }
 
 /// The key under which repeated submits are one task, and a hash of what was submitted.
@@ -86,6 +90,9 @@ impl Spec {
         }
         if let Some(worker) = &self.worker {
             check_id("worker", worker.as_str())?;
+        }
+        if self.run_at.is_some_and(|at| at.0 < 0 || at.0 > limits::RUN_AT_MS) {
+            return Err(Error::field("run_at_ms", "must be a time between 1970 and the year 2200, in milliseconds"));
         }
         check_word("queue", &self.queue, limits::QUEUE_CHARS, true)?;
         check_labels("labels", &self.labels)?;

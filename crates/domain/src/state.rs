@@ -13,6 +13,11 @@ pub enum State {
     Running(Attempt),
     /// Cancel was accepted; the attempt's process tree is not yet proved gone.
     Cancelling(Attempt),
+    /// An array that has begun: its members say more (PROTOCOL P5). It has no attempts of its own.
+    Begun {
+        /// Cancel was accepted; some members' process trees are not yet proved gone.
+        cancelling: bool,
+    },
     /// The end; it never changes (GUARANTEES G3).
     Final(Final),
 }
@@ -24,6 +29,8 @@ pub enum Wait {
     Queued,
     /// After a failed attempt.
     BackingOff(Due),
+    /// Not before a time that the submitter chose.
+    Delayed(Due),
 }
 
 /// How a task ended.
@@ -47,6 +54,8 @@ pub enum Final {
 pub enum StateWord {
     /// In its class's queue.
     Queued,
+    /// Not before a time.
+    Delayed,
     /// Waiting after a failed attempt.
     BackingOff,
     /// Given to a worker.
@@ -71,9 +80,10 @@ impl State {
         match self {
             Self::Pending(Wait::Queued) => StateWord::Queued,
             Self::Pending(Wait::BackingOff(_)) => StateWord::BackingOff,
+            Self::Pending(Wait::Delayed(_)) => StateWord::Delayed,
             Self::Dispatched(_) => StateWord::Dispatched,
-            Self::Running(_) => StateWord::Running,
-            Self::Cancelling(_) => StateWord::Cancelling,
+            Self::Running(_) | Self::Begun { cancelling: false } => StateWord::Running,
+            Self::Cancelling(_) | Self::Begun { cancelling: true } => StateWord::Cancelling,
             Self::Final(Final::Completed) => StateWord::Completed,
             Self::Final(Final::Failed(_)) => StateWord::Failed,
             Self::Final(Final::TimedOut(_)) => StateWord::TimedOut,
@@ -85,7 +95,7 @@ impl State {
     pub fn live(&self) -> Option<&Attempt> {
         match self {
             Self::Dispatched(attempt) | Self::Running(attempt) | Self::Cancelling(attempt) => Some(attempt),
-            Self::Pending(_) | Self::Final(_) => None,
+            Self::Pending(_) | Self::Begun { .. } | Self::Final(_) => None,
         }
     }
 
@@ -93,7 +103,7 @@ impl State {
     pub fn live_mut(&mut self) -> Option<&mut Attempt> {
         match self {
             Self::Dispatched(attempt) | Self::Running(attempt) | Self::Cancelling(attempt) => Some(attempt),
-            Self::Pending(_) | Self::Final(_) => None,
+            Self::Pending(_) | Self::Begun { .. } | Self::Final(_) => None,
         }
     }
 
@@ -101,11 +111,27 @@ impl State {
     pub fn is_final(&self) -> bool {
         matches!(self, Self::Final(_))
     }
+
+    /// What a pending task waits for, if that is time.
+    pub fn due(&self) -> Option<Due> {
+        match self {
+            Self::Pending(Wait::BackingOff(due) | Wait::Delayed(due)) => Some(*due),
+            Self::Pending(Wait::Queued)
+            | Self::Dispatched(_)
+            | Self::Running(_)
+            | Self::Cancelling(_)
+            | Self::Begun { .. }
+            | Self::Final(_) => None,
+        }
+    }
 }
 
 impl StateWord {
+    /// How many words there are; codes are below it.
+    pub const COUNT: usize = 10;
     /// All words, in the order of a task's life.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; Self::COUNT] = [
+        Self::Delayed,
         Self::Queued,
         Self::BackingOff,
         Self::Dispatched,
@@ -121,6 +147,7 @@ impl StateWord {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Queued => "queued",
+            Self::Delayed => "delayed",
             Self::BackingOff => "backing_off",
             Self::Dispatched => "dispatched",
             Self::Running => "running",
@@ -133,7 +160,7 @@ impl StateWord {
     }
 
     /// The number that the store keeps. Never changes: 0 queued, 1–3 in flight, 4 completed, 5–7 the bad ends, 8 backing
-    /// off, so that "queued", "in flight" and "ended badly" are ranges for partial indexes (MEASURED).
+    /// off, 9 delayed, so that "queued", "in flight" and "ended badly" are ranges for partial indexes (MEASURED).
     pub fn code(self) -> u8 {
         match self {
             Self::Queued => 0,
@@ -145,6 +172,7 @@ impl StateWord {
             Self::TimedOut => 6,
             Self::Cancelled => 7,
             Self::BackingOff => 8,
+            Self::Delayed => 9,
         }
     }
 
@@ -157,7 +185,17 @@ impl StateWord {
     pub fn is_final(self) -> bool {
         match self {
             Self::Completed | Self::Failed | Self::TimedOut | Self::Cancelled => true,
-            Self::Queued | Self::BackingOff | Self::Dispatched | Self::Running | Self::Cancelling => false,
+            Self::Queued | Self::BackingOff | Self::Delayed => false,
+            Self::Dispatched | Self::Running | Self::Cancelling => false,
+        }
+    }
+
+    /// Whether nothing of it is under way and it isn't the end.
+    pub fn is_pending(self) -> bool {
+        match self {
+            Self::Queued | Self::BackingOff | Self::Delayed => true,
+            Self::Dispatched | Self::Running | Self::Cancelling => false,
+            Self::Completed | Self::Failed | Self::TimedOut | Self::Cancelled => false,
         }
     }
 }
@@ -184,7 +222,8 @@ mod tests {
     fn words_have_distinct_codes_that_lead_back() {
         for word in StateWord::ALL {
             assert_eq!(StateWord::from_code(word.code()), Some(word));
+            assert!(usize::from(word.code()) < StateWord::COUNT);
         }
-        assert_eq!(StateWord::from_code(9), None);
+        assert_eq!(StateWord::from_code(10), None);
     }
 }

@@ -1,19 +1,21 @@
 //! A task: what was asked, where it stands, and what happened so far.
 
 use crate::{
-    Attempt, AttemptId, AttemptNo, Ending, Event, EventKind, Exit, Final, Progress, Spec, Stamp, State, TaskId,
+    Attempt, AttemptId, AttemptNo, Ending, Event, EventKind, Exit, Final, Members, Place, Progress, Spec, Stamp, State,
 };
-use crate::{UnixMillis, WorkerId};
+use crate::{TaskId, UnixMillis, WorkerId};
 use std::sync::Arc;
 
-/// A task with its whole history but for progress events, which have rows of their own.
+/// A task with its whole history but for progress events, which have rows of their own. An array and each of its members
+/// are tasks as well.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Task {
     /// Its id.
     pub id: TaskId,
     /// What was asked.
     pub spec: Arc<Spec>,
-    /// Its place in its class, assigned by the engine; kept by retries (PROTOCOL P4).
+    /// Its place in its class, assigned by the engine; kept by retries (PROTOCOL P4). An array's is that of its next member:
+    /// it was assigned as many places as it has members.
     pub ready_seq: u64,
     /// When it was accepted; event 1.
     pub accepted: Stamp,
@@ -35,6 +37,12 @@ pub struct Task {
     pub result: Vec<u8>,
     /// When it last changed.
     pub updated: UnixMillis,
+    /// The books on its members, of an array.
+    pub array: Option<Members>,
+    /// The entry of an array's member, if the array has entries.
+    pub entry: Option<Arc<str>>,
+    /// The task that this one repeats.
+    pub retry_of: Option<TaskId>,
 }
 
 impl Task {
@@ -70,17 +78,25 @@ impl Task {
         Stamp { event: self.events, at }
     }
 
-    /// The code to show once final: 0 for completed, that of the last exit, −1 without one.
+    /// Its place in its class.
+    pub fn place(&self) -> Place {
+        Place { ready_seq: self.ready_seq, id: self.id }
+    }
+
+    /// The code to show once final: 0 for completed, that of the last exit, −1 without one; 1 for an array of which not all
+    /// members completed.
     pub fn exit_code(&self) -> Option<i32> {
         match &self.state {
             State::Final(end) => Some(self.final_code(end)),
             State::Pending(_) | State::Dispatched(_) | State::Running(_) | State::Cancelling(_) => None,
+            State::Begun { .. } => None,
         }
     }
 
     fn final_code(&self, end: &Final) -> i32 {
         match end {
             Final::Completed => 0,
+            Final::Failed(_) | Final::TimedOut(_) | Final::Cancelled { .. } if self.array.is_some() => 1,
             Final::TimedOut(_) => -1,
             Final::Failed(_) | Final::Cancelled { .. } => {
                 self.ended.last().and_then(|a| a.ended.as_ref()).and_then(|(_, e)| e.exit()).map_or(-1, |x| x.code())
@@ -104,6 +120,9 @@ impl Task {
             {
                 events.push(self.event(*stamp, attempt.no.0, EventKind::AttemptEnded(ending.clone(), *until)));
             }
+        }
+        if let Some(stamp) = self.array.as_ref().and_then(|books| books.begun) {
+            events.push(self.event(stamp, 0, EventKind::Begun));
         }
         let latest = self.latest().map_or(0, |a| a.no.0);
         if let Some(stamp) = self.cancel {

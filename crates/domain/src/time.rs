@@ -6,6 +6,13 @@ use std::{ops, time::Duration};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct UnixMillis(pub i64);
 
+impl UnixMillis {
+    /// How long it is until `later`; zero if that is earlier.
+    pub fn until(self, later: Self) -> Duration {
+        Duration::from_millis(u64::try_from(later.0.saturating_sub(self.0)).unwrap_or(0))
+    }
+}
+
 /// Time since an arbitrary moment on one machine's monotonic clock; it means nothing elsewhere or after a restart.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Monotonic(pub Duration);

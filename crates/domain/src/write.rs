@@ -1,16 +1,38 @@
 //! Writes: what must be durable before anything else may happen.
 
-use crate::{Epoch, Frame, Progress, Stamp, Task, TaskId};
+use crate::{ClassKey, Epoch, Frame, Progress, Stamp, StateWord, Task, TaskId, UnixMillis, WorkerId};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// A durable change. The engine makes them; a store applies them in order and never decides.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Write {
-    /// A new task. Its row key must be new as well: a clash makes the whole batch fail, definitely.
-    Insert(Arc<Task>),
-    /// A task as it stands now, spec excepted, which never changes.
+    /// A new task, or the first row of an array's member, whose spec is the array's. The row key of what isn't a member must
+    /// be new as well: a clash makes the whole batch fail, definitely.
+    Insert {
+        /// The task.
+        task: Arc<Task>,
+        /// Its class.
+        class: Arc<ClassKey>,
+    },
+    /// A task as it stands now, spec and entry excepted, which never change.
     Update(Arc<Task>),
+    /// Entries of an array's members from this rank on.
+    Entries {
+        /// The array; its row is written in the same batch.
+        array: TaskId,
+        /// The rank of the first.
+        first: u64,
+        /// In the order of ranks.
+        entries: Vec<Arc<str>>,
+    },
+    /// All rows of this array's members that are pending become cancelled, as [`Task::close`] says.
+    Close {
+        /// The array.
+        array: TaskId,
+        /// Since when.
+        at: UnixMillis,
+    },
     /// A progress event; other events follow from the task's record.
     Progressed {
         /// Whose.
@@ -31,18 +53,31 @@ pub enum Write {
     },
     /// Handler names offered by a worker for the first time in this store (the demo handler keeps off them).
     Offered(BTreeSet<String>),
+    /// A queue is paused, or no longer.
+    Paused {
+        /// Its name.
+        queue: String,
+        /// Or no longer.
+        on: bool,
+    },
+    /// A worker shall take nothing new, or may again.
+    Drained {
+        /// Which.
+        worker: WorkerId,
+        /// Or may again.
+        on: bool,
+    },
 }
 
-impl Write {
-    /// The task it changes, if it is one.
-    pub fn task(&self) -> Option<TaskId> {
-        match self {
-            Self::Insert(task) | Self::Update(task) => Some(task.id),
-            Self::Progressed { task, .. } => Some(*task),
-            Self::Tail { frames, .. } => frames.first().map(|f| f.attempt.task),
-            Self::Offered(_) => None,
-        }
-    }
+/// A change of the number of tasks of a class in a state. Members count, arrays don't.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Tally {
+    /// Which class.
+    pub class: Arc<ClassKey>,
+    /// Which state.
+    pub word: StateWord,
+    /// More or fewer, never 0.
+    pub by: i64,
 }
 
 /// The number of a commit in its store, from 1: the watermark of GUARANTEES G12.
@@ -56,4 +91,8 @@ pub struct Batch {
     pub epoch: Epoch,
     /// In order. May be empty: then it only proves that the epoch is current (GUARANTEES G5).
     pub writes: Vec<Write>,
+    /// How the writes change the numbers of tasks; each class and state at most once.
+    pub tallies: Vec<Tally>,
+    /// The highest `ready_seq` given so far.
+    pub ready_seq: u64,
 }

@@ -11,9 +11,9 @@ mod fail;
 
 pub use fail::Outcome;
 
-use domain::{Batch, Epoch, Fact, Loaded, Monotonic, Need, Now, Write};
-use engine::{Config, Effect, Engine, Input, Snapshot};
-use std::collections::VecDeque;
+use domain::{Ahead, Batch, Counts, Epoch, Fact, Loaded, Monotonic, Need, Now, Tally, Want, Write};
+use engine::{Config, Effect, Engine, Input, Sealed, Snapshot};
+use std::collections::{BTreeSet, VecDeque};
 
 /// Effects that a batch may gather before it is closed: bounds the size of one commit and the memory of one batch.
 /// A submit of 10,000 tasks makes at most three effects a task.
@@ -24,6 +24,8 @@ const BATCH_EFFECTS: usize = 30_000;
 pub enum Step {
     /// Look these up, in the order of commits, then call [`Driver::facts`].
     Ask(Vec<Need>),
+    /// Read this ahead, in the order of commits, then call [`Driver::ahead`]. Nothing waits for it.
+    Ahead(Want),
     /// Make this durable, then call [`Driver::committed`] or [`Driver::fail`].
     Commit(Batch),
 }
@@ -36,25 +38,38 @@ pub struct Driver {
     /// Inputs not yet handled, in order. Bounded by whoever pushes: see [`Driver::backlog`].
     inbox: VecDeque<Input>,
     /// The input that waits for facts. Those behind it wait as well, so that order is kept.
-    asking: Option<Input>,
+    asking: Option<Asking>,
+    /// What the engine wants to be read.
+    wants: VecDeque<Want>,
     /// Effects of the batch that is being gathered.
     open: Vec<Effect>,
     /// The batch that is being committed.
     flying: Option<Flying>,
+    /// All tasks by state, as committed.
+    counts: Counts,
 }
 
 #[derive(Debug)]
 struct Flying {
     writes: Vec<Write>,
+    tallies: Vec<Tally>,
     effects: Vec<Effect>,
+}
+
+/// An input and the facts that it has been told.
+#[derive(Debug)]
+struct Asking {
+    input: Input,
+    facts: Vec<Fact>,
 }
 
 impl Driver {
     /// Begins a reign with what the store holds.
     pub fn new(now: Now, config: Config, loaded: Loaded) -> Self {
-        let epoch = config.epoch;
+        let (epoch, counts) = (config.epoch, loaded.counts);
         let engine = Engine::load(now, config, loaded);
-        Self { engine, epoch, inbox: VecDeque::new(), asking: None, open: Vec::new(), flying: None }
+        let (inbox, wants) = (VecDeque::new(), VecDeque::new());
+        Self { engine, epoch, inbox, asking: None, wants, open: Vec::new(), flying: None, counts }
     }
 
     /// Takes an input. It is handled at the next [`Driver::poll`].
@@ -74,17 +89,21 @@ impl Driver {
         {
             return Some(Step::Ask(needs));
         }
+        self.wants.extend(self.engine.wants());
+        if let Some(want) = self.wants.pop_front() {
+            return Some(Step::Ahead(want));
+        }
         if self.flying.is_some() {
             return None;
         }
-        let writes = self.engine.seal();
+        let Sealed { writes, tallies, ready_seq } = self.engine.seal();
         if writes.is_empty() && self.open.is_empty() {
             return None;
         }
         // A batch without writes is committed as well: it proves that the epoch is current before a worker is told to
         // kill or forget anything, and keeps replies in order behind what they saw (GUARANTEES G5).
-        let batch = Batch { epoch: self.epoch, writes: writes.clone() };
-        self.flying = Some(Flying { writes, effects: std::mem::take(&mut self.open) });
+        let batch = Batch { epoch: self.epoch, writes: writes.clone(), tallies: tallies.clone(), ready_seq };
+        self.flying = Some(Flying { writes, tallies, effects: std::mem::take(&mut self.open) });
         Some(Step::Commit(batch))
     }
 
@@ -97,7 +116,7 @@ impl Driver {
             let input = self.inbox.pop_front()?;
             let needs = self.engine.needs(&input);
             if !needs.is_empty() {
-                self.asking = Some(input);
+                self.asking = Some(Asking { input, facts: Vec::new() });
                 return Some(needs);
             }
             self.handle(now, input, &[]);
@@ -110,23 +129,51 @@ impl Driver {
         self.open.append(&mut self.engine.effects());
     }
 
-    /// The answer to [`Step::Ask`].
-    pub fn facts(&mut self, now: Now, facts: &[Fact]) {
-        if let Some(input) = self.asking.take() {
-            self.handle(now, input, facts);
+    /// The answer to [`Step::Ask`]. What was in memory then may have left it meanwhile: then that is asked for as well.
+    pub fn facts(&mut self, now: Now, facts: Vec<Fact>) -> Option<Step> {
+        let mut asking = self.asking.take()?;
+        asking.facts.extend(facts);
+        let mut needs = self.engine.needs(&asking.input);
+        let told: BTreeSet<&Need> = asking.facts.iter().map(|fact| &fact.need).collect();
+        needs.retain(|need| !told.contains(need));
+        if needs.is_empty() {
+            self.handle(now, asking.input, &asking.facts);
+            return None;
         }
+        self.asking = Some(asking);
+        Some(Step::Ask(needs))
+    }
+
+    /// The answer to [`Step::Ahead`]. Answers of all kinds must come in the order of the writer's work.
+    pub fn ahead(&mut self, now: Now, ahead: Ahead) {
+        self.engine.ahead(now, ahead);
+        self.open.append(&mut self.engine.effects());
     }
 
     /// The batch is durable: its effects may happen now, in this order.
     pub fn committed(&mut self) -> Vec<Effect> {
-        let Some(Flying { writes, effects }) = self.flying.take() else { return Vec::new() };
+        let Some(Flying { writes, tallies, effects }) = self.flying.take() else { return Vec::new() };
+        engine::apply_tallies(&mut self.counts, &tallies);
         self.engine.committed(&writes);
         effects
     }
 
+    /// All tasks by state, as committed: members count, arrays don't.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// Tasks were deleted from the store; all of them were final.
+    pub fn deleted(&mut self, deleted: &Counts) {
+        for (word, n) in deleted.iter().filter(|(word, _)| word.is_final()) {
+            self.counts.change(word, -i64::try_from(n).unwrap_or(i64::MAX));
+        }
+    }
+
     /// Whether a commit or a look-up is under way, or anything waits to be handled.
     pub fn is_busy(&self) -> bool {
-        self.flying.is_some() || self.asking.is_some() || !self.inbox.is_empty() || !self.open.is_empty()
+        let waits = !self.inbox.is_empty() || !self.open.is_empty() || !self.wants.is_empty();
+        self.flying.is_some() || self.asking.is_some() || waits
     }
 
     /// When [`Driver::poll`] has something to do though nothing comes; `None` as well while an answer has to come first:

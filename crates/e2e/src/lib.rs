@@ -4,6 +4,7 @@
 
 mod binaries;
 mod cluster;
+mod measure;
 mod network;
 mod patience;
 mod process;
@@ -12,6 +13,7 @@ mod tasks;
 
 pub use binaries::binary;
 pub use cluster::Cluster;
+pub use measure::{directory_mib, memory_mib, metric, ms, percentile};
 pub use network::own_network;
 pub use patience::{PATIENCE, eventually, skip};
 pub use process::Process;

@@ -1,22 +1,39 @@
 //! Assign: a free slot and a ready task meet in the same step.
 
-use crate::{ClassId, Effect, Engine, task_machine::Trigger, task_machine::move_to};
-use domain::{Attempt, EventKind, Now, Order, Start, State, Tail, TaskId, Totals, WorkerId};
+use crate::{ClassId, Effect, Engine, placement::missing, task_machine::Trigger};
+use domain::{Attempt, EventKind, Now, Order, Place, Start, State, Tail, TaskId, Totals, WorkerId};
 use std::sync::Arc;
 
 impl Engine {
     /// Gives tasks of a class to workers as long as there is room for them.
     pub(crate) fn assign_class(&mut self, now: Now, class: ClassId) {
-        while let Some((ready_seq, task)) = self.classes.head(class) {
+        while let Some(place) = self.classes.head(class) {
             let Some(worker) = self.roomiest(class) else { return };
-            self.dispatch(now, task, ready_seq, &worker);
+            self.give(now, class, place, &worker);
         }
     }
 
     /// Gives a worker the tasks that it may run, first the class of the highest priority whose head has waited longest.
     pub(crate) fn assign_worker(&mut self, now: Now, worker: &WorkerId) {
-        while let Some((ready_seq, task)) = self.next_for(worker) {
-            self.dispatch(now, task, ready_seq, worker);
+        while let Some((class, place)) = self.next_for(worker) {
+            self.give(now, class, place, worker);
+        }
+    }
+
+    /// Gives a class's head to a worker, or notices that it must be read first: then the class has no head for a while.
+    fn give(&mut self, now: Now, class: ClassId, place: Place, worker: &WorkerId) {
+        let Some(head) = self.tasks.get(&place.id) else {
+            // Nothing in a window is ever out of memory; if it were, we would rather lose its turn than turn for ever.
+            self.classes.remove(class, place);
+            return;
+        };
+        if head.task.array.is_none() {
+            self.classes.remove(class, place);
+            self.dispatch(now, place.id, worker);
+            return self.want_class(class);
+        }
+        if let Some(member) = self.next_member(now, place.id) {
+            self.dispatch(now, member, worker);
         }
     }
 
@@ -27,7 +44,7 @@ impl Engine {
         let fits = self
             .workers
             .iter()
-            .filter(|w| w.takes(short) && class.key.requirement.missing(&w.capability(), &self.offered).is_none());
+            .filter(|w| w.takes(short) && missing(&class.key.requirement, &w.capability(), &self.offered).is_none());
         // Most free slots first, then most room in all; the first in the order of names if several are equal.
         let room = |w: &crate::workers::Worker| {
             let (open, prefetch) = w.room();
@@ -36,22 +53,21 @@ impl Engine {
         fits.reduce(|best, next| if room(next) > room(best) { next } else { best }).map(|w| w.hello.worker.clone())
     }
 
-    fn next_for(&self, worker: &WorkerId) -> Option<(u64, TaskId)> {
+    fn next_for(&self, worker: &WorkerId) -> Option<(ClassId, Place)> {
         let worker = self.workers.get(worker)?;
         if !worker.takes(true) {
             return None;
         }
         let capability = worker.capability();
         let (id, _) = self.classes.ready().find(|(_, class)| {
-            worker.takes(class.is_short()) && class.key.requirement.missing(&capability, &self.offered).is_none()
+            worker.takes(class.is_short()) && missing(&class.key.requirement, &capability, &self.offered).is_none()
         })?;
-        self.classes.head(id)
+        Some((id, self.classes.head(id)?))
     }
 
-    fn dispatch(&mut self, now: Now, id: TaskId, ready_seq: u64, worker: &WorkerId) {
+    fn dispatch(&mut self, now: Now, id: TaskId, worker: &WorkerId) {
         let Some(resident) = self.tasks.get_mut(&id) else { return };
         let class = resident.class;
-        self.classes.remove(class, ready_seq);
         let Some(record) = self.workers.get_mut(worker) else { return };
         let task = resident.edit();
         let no = task.next_attempt();
@@ -65,15 +81,14 @@ impl Engine {
             ended: None,
             totals: Totals::default(),
         };
-        move_to(task, Trigger::Assign, State::Dispatched(attempt));
-        let spec = Arc::clone(&task.spec);
+        let (spec, entry) = (Arc::clone(&task.spec), task.entry.clone());
         resident.stored = 0;
         record.held.insert(id, no);
         record.sent_one();
         let session = record.session.as_ref().map(|s| s.id);
         let legacy = record.is_legacy();
         self.stats.dispatched += 1;
-        self.touch(id);
+        self.shift(id, Trigger::Assign, State::Dispatched(attempt));
         self.publish(id, dispatched, no.0, EventKind::Dispatched(worker.clone()), Tail::default());
         let attempt = domain::AttemptId { task: id, no };
         if legacy {
@@ -81,7 +96,7 @@ impl Engine {
         }
         self.watch_prefetched(now, worker);
         if let Some(session) = session {
-            let start = Start { attempt, spec, class: class.0 };
+            let start = Start { attempt, spec, class: class.0, entry };
             self.effects.push(Effect::Order(session, Order::Start(start)));
         }
     }

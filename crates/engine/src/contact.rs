@@ -38,5 +38,6 @@ impl Engine {
         for attempt in held {
             self.end_attempt(now, attempt, Ending::Lost);
         }
+        self.unwant_classes();
     }
 }

@@ -26,8 +26,14 @@ pub enum Effect {
 pub enum Reply {
     /// To a submit: one a task, in order.
     Submitted(Result<Vec<Accepted>, Error>),
-    /// To a cancel: where the task stands now.
-    Cancelled(Result<StateWord, Error>),
+    /// To a cancel: where each task stands now, in order.
+    Cancelled(Vec<Result<StateWord, Error>>),
+    /// To a drain: how many attempts the worker holds.
+    Drained(Result<u32, Error>),
+    /// To a forget: how many attempts are lost thereby.
+    Forgotten(Result<u32, Error>),
+    /// To a pause.
+    Paused(Result<(), Error>),
 }
 
 /// An accepted task.

@@ -1,10 +1,6 @@
 //! End: an attempt is over, and the task ends with it or goes on.
 
-use crate::{
-    Engine, Finishing,
-    task_machine::{Trigger, move_to},
-    timers::Timer,
-};
+use crate::{Engine, Finishing, task_machine::Trigger};
 use domain::{
     Attempt, AttemptId, Due, Ending, EventKind, Exit, Final, Now, Progress, Stamp, State, Tail, Task, UnixMillis, Wait,
     WorkerId, Write, limits,
@@ -75,33 +71,28 @@ impl Engine {
 
     fn go_on(&mut self, now: Now, attempt: AttemptId, ending: Ending, next: Next, stamp: Stamp, tail: Tail) {
         let Some(resident) = self.tasks.get_mut(&attempt.task) else { return };
-        let (class, task) = (resident.class, resident.edit());
-        let no = attempt.no.0;
+        let class = resident.class;
+        let (id, no) = (attempt.task, attempt.no.0);
+        let until = match &next {
+            Next::BackOff(due) => Some(due.at),
+            Next::Final(..) | Next::Requeue => None,
+        };
+        resident.edit().backed_off.push(until);
         match next {
-            Next::Final(trigger, end) => {
-                task.backed_off.push(None);
-                self.conclude(attempt.task, no, trigger, end, stamp, tail);
-            }
-            Next::BackOff(due) => {
-                task.backed_off.push(Some(due.at));
-                move_to(task, Trigger::BackOff, State::Pending(Wait::BackingOff(due)));
-                self.timers.set(now.mono + due.length, Timer::BackOff(attempt.task));
-                self.publish(attempt.task, stamp, no, EventKind::AttemptEnded(ending, Some(due.at)), tail);
-            }
-            Next::Requeue => {
-                task.backed_off.push(None);
-                move_to(task, Trigger::Requeue, State::Pending(Wait::Queued));
-                let ready_seq = task.ready_seq;
-                self.classes.push(class, ready_seq, attempt.task);
-                self.publish(attempt.task, stamp, no, EventKind::AttemptEnded(ending, None), tail);
-                self.assign_class(now, class);
-            }
+            Next::Final(trigger, end) => return self.conclude(now, id, no, trigger, end, stamp, tail),
+            Next::BackOff(due) => self.shift(id, Trigger::BackOff, State::Pending(Wait::BackingOff(due))),
+            Next::Requeue => self.shift(id, Trigger::Requeue, State::Pending(Wait::Queued)),
         }
+        self.publish(id, stamp, no, EventKind::AttemptEnded(ending, until), tail);
+        self.line_up(now, id);
+        self.assign_class(now, class);
     }
 
     /// A task becomes final. `stamp` is that of the attempt's end, if one ended with it.
+    #[allow(clippy::too_many_arguments, reason = "what is known of an end, said once")]
     pub(crate) fn conclude(
         &mut self,
+        now: Now,
         id: domain::TaskId,
         attempt: u32,
         trigger: Trigger,
@@ -109,9 +100,9 @@ impl Engine {
         stamp: Stamp,
         tail: Tail,
     ) {
+        self.shift(id, trigger, State::Final(end.clone()));
         let Some(resident) = self.tasks.get_mut(&id) else { return };
         let task = resident.edit();
-        move_to(task, trigger, State::Final(end.clone()));
         task.finished = Some(stamp);
         let code = task.exit_code().unwrap_or(-1);
         match &end {
@@ -120,8 +111,10 @@ impl Engine {
             Final::TimedOut(_) => self.stats.timed_out += 1,
             Final::Cancelled { .. } => self.stats.cancelled += 1,
         }
-        self.touch(id);
         self.publish(id, stamp, attempt, EventKind::Finished(end, code), tail);
+        if let Some(array) = id.array() {
+            self.settle(now, array);
+        }
     }
 
     /// A worker may report the exit of an attempt whose start it never reported (both were one instant to it).

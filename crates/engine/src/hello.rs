@@ -61,8 +61,10 @@ impl Engine {
             heard: now.wall,
             ends: 0,
             watched: None,
+            draining: self.draining.contains(&id),
         });
         self.workers.attach(&id, Session::new(session, now.mono, credit));
+        self.scan();
         self.timers.set(now.mono + self.config.silence, Timer::Silence(session));
     }
 

@@ -18,6 +18,19 @@ pub struct NewTask {
     pub id: TaskId,
     /// What is asked.
     pub spec: Arc<Spec>,
+    /// Of an array with entries: one a member, in the order of indexes.
+    pub entries: Vec<Arc<str>>,
+    /// The task that it repeats.
+    pub retry: Option<RetryOf>,
+}
+
+/// A final task that is run again, in its place (PROTOCOL P4.3).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RetryOf {
+    /// Which.
+    pub task: TaskId,
+    /// Its place; of an array that of the first member that is run again.
+    pub ready_seq: u64,
 }
 
 /// What the engine is told.
@@ -34,12 +47,37 @@ pub enum Input {
         /// The caller doesn't want to know why they wait.
         brief: bool,
     },
-    /// Cancel a task.
+    /// Cancel tasks, each for itself.
     Cancel {
         /// Who asks.
         caller: Caller,
         /// Which.
-        task: TaskId,
+        tasks: Vec<TaskId>,
+    },
+    /// Give a worker nothing new and take back what it hasn't started, or let it take tasks again.
+    Drain {
+        /// Who asks.
+        caller: Caller,
+        /// Which.
+        worker: WorkerId,
+        /// Or let it take tasks again.
+        on: bool,
+    },
+    /// Forget a worker that isn't connected.
+    Forget {
+        /// Who asks.
+        caller: Caller,
+        /// Which.
+        worker: WorkerId,
+    },
+    /// Give nothing of a queue to workers, or go on.
+    Pause {
+        /// Who asks.
+        caller: Caller,
+        /// Which.
+        queue: String,
+        /// Or go on.
+        on: bool,
     },
     /// A worker stream's first message.
     Hello {

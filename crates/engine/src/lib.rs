@@ -7,45 +7,63 @@
 //! The engine must never read a clock, do I/O, draw a random number, or depend on a hash map's order: the same inputs
 //! give the same outputs, which is what lets the simulator prove it. It must never learn of sockets, SQL or threads.
 
+mod ahead;
+pub mod array_machine;
+mod arrays;
 mod assign;
 mod cancel;
 mod classes;
 mod contact;
+mod drain;
 mod effect;
 mod end;
+mod forget;
 mod hello;
 mod input;
 mod legacy;
 mod load;
+mod members;
+mod pause;
 mod placement;
 mod progress;
 mod recall;
 mod report;
+mod residents;
 mod snapshot;
 mod stored;
 mod submit;
+mod tally;
 pub mod task_machine;
 mod tick;
 mod timers;
+mod window;
 mod workers;
 
 pub use effect::{Accepted, Effect, Reply};
-pub use input::{Caller, Input, LegacyMessage, NewTask, SessionId};
-pub use placement::{Requirement, explain};
+pub use input::{Caller, Input, LegacyMessage, NewTask, RetryOf, SessionId};
+pub use placement::{fits, waiting};
 pub use snapshot::Snapshot;
+pub use tally::apply as apply_tallies;
 
 use classes::{ClassId, Classes};
 use domain::{
-    AttemptId, Epoch, Event, EventKind, Exit, Fact, FrameNo, Monotonic, Need, Now, Progress, Stamp, Tail, Task, TaskId,
-    Totals, Write,
+    AttemptId, Epoch, Event, EventKind, Fact, Monotonic, Need, Now, Stamp, Tail, Tally, Task, TaskId, WaitPlace, Want,
+    Write,
 };
+use residents::{Finishing, Resident, Thinned};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::Duration,
 };
+use tally::Tallies;
 use timers::Timers;
+use window::Window;
 use workers::Workers;
+
+/// Tasks of a class that are kept ready in memory, and tasks that wait for time: some thousands, so that a refill (2.6 ms,
+/// MEASURED) is needed seldom.
+pub const WINDOW: usize = 4_096;
 
 /// What a scheduler may set.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -58,6 +76,8 @@ pub struct Config {
     pub store_id: Arc<str>,
     /// The reign of this engine.
     pub epoch: Epoch,
+    /// How many waiting tasks a window holds, roughly: [`WINDOW`], or fewer to try what happens beyond it.
+    pub window: usize,
 }
 
 /// Counters for metrics; they decide nothing.
@@ -91,49 +111,38 @@ pub struct Engine {
     /// Idempotency keys of resident tasks.
     keys: BTreeMap<[u8; 16], TaskId>,
     classes: Classes,
+    /// Tasks that wait for time.
+    waits: Window<WaitPlace>,
     workers: Workers,
     timers: Timers,
-    /// The last place given; places are never given twice.
+    /// The last place given; places are never given twice, but to a task and its retries.
     ready_seq: u64,
     /// Handler names that any worker of this store has ever offered.
     offered: BTreeSet<String>,
+    /// Workers that shall take nothing new.
+    draining: BTreeSet<domain::WorkerId>,
     /// What changed since the last seal: true for a task that is new.
     dirty: BTreeMap<TaskId, bool>,
     /// Writes other than of task records since the last seal, in order.
     extra: Vec<Write>,
+    tallies: Tallies,
     effects: Vec<Effect>,
+    /// What shall be read while we go on.
+    wants: Vec<Want>,
+    /// Whether all classes of the store that a connected worker can run are in memory.
+    scan: ahead::Scan,
     stats: Stats,
 }
 
-/// A task in memory: everything that isn't final and committed.
-#[derive(Debug)]
-struct Resident {
-    task: Arc<Task>,
-    class: ClassId,
-    /// How far the output of the live attempt is stored.
-    stored: FrameNo,
-    /// Its live attempt has exited, but not all of its output is stored.
-    finishing: Option<Box<Finishing>>,
-    /// When progress last became an event, and what came since.
-    progress: Thinned,
-}
-
-#[derive(Debug, Default)]
-struct Thinned {
-    last: Option<Monotonic>,
-    held: Option<Progress>,
-}
-
-/// An exit report that waits for the attempt's output. It isn't acknowledged yet, so a crash here loses nothing.
-#[derive(Debug)]
-struct Finishing {
-    exit: Exit,
-    totals: Totals,
-    tail: Tail,
-    result: Vec<u8>,
-    tree_gone: bool,
-    /// To acknowledge when done: session and report number.
-    report: Option<(SessionId, u64)>,
+/// What a batch makes durable.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Sealed {
+    /// One record a task, however often it changed.
+    pub writes: Vec<Write>,
+    /// What they do to the numbers of tasks.
+    pub tallies: Vec<Tally>,
+    /// The last place given.
+    pub ready_seq: u64,
 }
 
 impl Engine {
@@ -142,7 +151,10 @@ impl Engine {
     pub fn handle(&mut self, now: Now, input: Input, facts: &[Fact]) {
         match input {
             Input::Submit { caller, tasks, brief, repeated: _ } => self.submit(now, caller, tasks, brief, facts),
-            Input::Cancel { caller, task } => self.cancel(now, caller, task, facts),
+            Input::Cancel { caller, tasks } => self.cancel(now, caller, tasks, facts),
+            Input::Drain { caller, worker, on } => self.drain(now, caller, &worker, on),
+            Input::Forget { caller, worker } => self.forget(now, caller, &worker),
+            Input::Pause { caller, queue, on } => self.pause(now, caller, &queue, on),
             Input::Hello { session, hello } => self.hello(now, session, *hello),
             Input::Update { session, reports, offer } => self.update(now, session, reports, offer),
             Input::Legacy { session, message } => self.legacy(now, session, message),
@@ -156,8 +168,12 @@ impl Engine {
     pub fn needs(&self, input: &Input) -> Vec<Need> {
         match input {
             Input::Submit { tasks, repeated, .. } => self.submit_needs(tasks, *repeated),
-            Input::Cancel { task, .. } if !self.tasks.contains_key(task) => vec![Need::Task(*task)],
-            Input::Cancel { .. }
+            Input::Cancel { tasks, .. } => {
+                tasks.iter().filter(|task| !self.tasks.contains_key(task)).map(|task| Need::Task(*task)).collect()
+            }
+            Input::Drain { .. }
+            | Input::Forget { .. }
+            | Input::Pause { .. }
             | Input::Hello { .. }
             | Input::Update { .. }
             | Input::Legacy { .. }
@@ -172,32 +188,35 @@ impl Engine {
         std::mem::take(&mut self.effects)
     }
 
-    /// Ends a batch: the writes since the last seal, one record a task however often it changed.
-    pub fn seal(&mut self) -> Vec<Write> {
+    /// What shall be read while the engine goes on; the answers go to [`Engine::ahead`].
+    pub fn wants(&mut self) -> Vec<Want> {
+        std::mem::take(&mut self.wants)
+    }
+
+    /// Ends a batch: what changed since the last seal.
+    pub fn seal(&mut self) -> Sealed {
         let dirty = std::mem::take(&mut self.dirty);
         let mut writes = Vec::with_capacity(dirty.len() + self.extra.len());
         for (id, new) in dirty {
-            if let Some(resident) = self.tasks.get(&id) {
-                let task = Arc::clone(&resident.task);
-                writes.push(if new { Write::Insert(task) } else { Write::Update(task) });
-            }
+            let Some(resident) = self.tasks.get(&id) else { continue };
+            let task = Arc::clone(&resident.task);
+            writes.push(match self.classes.get(resident.class).filter(|_| new) {
+                Some(class) => Write::Insert { task, class: Arc::clone(&class.key) },
+                None => Write::Update(task),
+            });
         }
         writes.append(&mut self.extra);
-        writes
+        Sealed { writes, tallies: self.tallies.take(), ready_seq: self.ready_seq }
     }
 
-    /// After a commit: final tasks leave memory. `writes` are those that became durable.
+    /// After a commit: what neither runs nor is next leaves memory. `writes` are those that became durable.
     pub fn committed(&mut self, writes: &[Write]) {
         for write in writes {
-            let (Write::Insert(task) | Write::Update(task)) = write else { continue };
-            if !task.state.is_final() {
-                continue;
+            let (Write::Insert { task, .. } | Write::Update(task)) = write else { continue };
+            if let Some(resident) = self.tasks.get_mut(&task.id) {
+                resident.unsaved = resident.unsaved.saturating_sub(1);
             }
-            if let Some(resident) = self.tasks.remove(&task.id)
-                && let Some(key) = &resident.task.spec.key
-            {
-                self.keys.remove(&key.key);
-            }
+            self.release(task.id);
         }
     }
 
@@ -211,8 +230,8 @@ impl Engine {
         self.stats
     }
 
-    /// How many tasks are in memory: those that aren't final, and those whose end isn't committed.
-    pub fn open_tasks(&self) -> usize {
+    /// How many tasks are in memory: what runs, what is next, and what isn't committed.
+    pub fn residents(&self) -> usize {
         self.tasks.len()
     }
 
@@ -233,17 +252,11 @@ impl Engine {
 
     /// Marks a record as changed.
     fn touch(&mut self, task: TaskId) {
-        self.dirty.entry(task).or_insert(false);
-    }
-}
-
-impl Resident {
-    fn new(task: Arc<Task>, class: ClassId) -> Self {
-        Self { task, class, stored: 0, finishing: None, progress: Thinned::default() }
-    }
-
-    /// The record, to change it: copies it if a sealed batch still holds it.
-    fn edit(&mut self) -> &mut Task {
-        Arc::make_mut(&mut self.task)
+        let Some(resident) = self.tasks.get_mut(&task) else { return };
+        let new = !std::mem::replace(&mut resident.row, true);
+        if let std::collections::btree_map::Entry::Vacant(entry) = self.dirty.entry(task) {
+            entry.insert(new);
+            resident.unsaved += 1;
+        }
     }
 }

@@ -1,66 +1,65 @@
 //! Load: a reign begins with what the store holds.
 
-use crate::{Classes, Config, Engine, Resident, Stats, Timers, Workers, timers::Timer, workers::Worker};
-use domain::{Hello, Loaded, Now, State, Task, Wait};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+use crate::{
+    Classes, Config, Engine, Stats, Timers, Workers, ahead::Scan, tally::Tallies, timers::Timer, window::Reach,
+    window::Window, workers::Worker,
 };
+use domain::{Hello, Loaded, Now, Task};
+use std::collections::{BTreeMap, BTreeSet};
 
 impl Engine {
     /// An engine that goes on where the store stands. Workers of attempts under way count as out of contact from now on.
+    /// What waits is read when a worker comes that can run it, or when its time comes.
     pub fn load(now: Now, config: Config, loaded: Loaded) -> Self {
-        let Loaded { tasks, ready_seq, offered } = loaded;
+        let Loaded { tasks, arrays, ready_seq, offered, counts: _, paused, draining } = loaded;
         let mut engine = Self {
-            config,
             tasks: BTreeMap::new(),
             keys: BTreeMap::new(),
-            classes: Classes::default(),
+            classes: Classes::new(config.window, paused),
+            waits: Window::new(Reach::UpTo(None)),
             workers: Workers::default(),
             timers: Timers::default(),
             ready_seq,
             offered,
+            draining,
             dirty: BTreeMap::new(),
             extra: Vec::new(),
+            tallies: Tallies::default(),
             effects: Vec::new(),
+            wants: Vec::new(),
+            scan: Scan::Done,
             stats: Stats::default(),
+            config,
         };
-        for task in tasks {
+        // Arrays first: their members are counted in them.
+        for task in arrays.into_iter().chain(tasks) {
             engine.load_task(now, task);
         }
         let away: Vec<_> = engine.workers.iter().map(|w| w.hello.worker.clone()).collect();
         for worker in away {
             engine.timers.set(now.mono + engine.config.lost_after, Timer::Lost(worker, now.mono));
         }
+        engine.want_waits();
         engine
     }
 
     fn load_task(&mut self, now: Now, task: Task) {
-        let class = self.classes.intern(&task.spec);
-        match &task.state {
-            State::Pending(Wait::Queued) => self.classes.push(class, task.ready_seq, task.id),
-            State::Pending(Wait::BackingOff(due)) => {
-                self.timers.set(now.mono + due.left(now.wall), Timer::BackOff(task.id));
+        if let Some(attempt) = task.state.live() {
+            if self.workers.get(&attempt.worker).is_none() {
+                self.workers.insert(absent(now, attempt, self.draining.contains(&attempt.worker)));
             }
-            State::Dispatched(attempt) | State::Running(attempt) | State::Cancelling(attempt) => {
-                if self.workers.get(&attempt.worker).is_none() {
-                    self.workers.insert(absent(now, attempt));
-                }
-                if let Some(worker) = self.workers.get_mut(&attempt.worker) {
-                    worker.held.insert(task.id, attempt.no);
-                }
+            if let Some(worker) = self.workers.get_mut(&attempt.worker) {
+                worker.held.insert(task.id, attempt.no);
             }
-            State::Final(_) => return,
         }
-        if let Some(key) = &task.spec.key {
-            self.keys.insert(key.key, task.id);
-        }
-        self.tasks.insert(task.id, Resident::new(Arc::new(task), class));
+        let (id, class) = (task.id, self.intern(&task.spec));
+        self.enter(task, class, true);
+        self.line_up(now, id);
     }
 }
 
 /// A worker of which only the books know, until it comes back.
-fn absent(now: Now, attempt: &domain::Attempt) -> Worker {
+fn absent(now: Now, attempt: &domain::Attempt, draining: bool) -> Worker {
     let hello = Hello {
         worker: attempt.worker.clone(),
         incarnation: attempt.incarnation.clone(),
@@ -83,5 +82,6 @@ fn absent(now: Now, attempt: &domain::Attempt) -> Worker {
         heard: domain::UnixMillis(0),
         ends: 0,
         watched: None,
+        draining,
     }
 }

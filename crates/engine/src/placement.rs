@@ -1,16 +1,8 @@
 //! Which worker may run which task, and why none can.
 
-use domain::{Run, Spec, WaitReason, WorkerId, WorkerSnapshot, WorkerStatus};
+use crate::Snapshot;
+use domain::{Requirement, Spec, State, Task, Wait, WaitReason, WorkerId, WorkerSnapshot, WorkerStatus};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// What a task asks of a worker.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Requirement {
-    worker: Option<WorkerId>,
-    labels: BTreeMap<String, String>,
-    /// `None`: it runs a command.
-    handler: Option<String>,
-}
 
 /// The side of a worker that requirements look at.
 pub(crate) struct Capability<'a> {
@@ -22,72 +14,85 @@ pub(crate) struct Capability<'a> {
     pub stray: bool,
 }
 
-impl Requirement {
-    /// What this spec asks for.
-    pub fn of(spec: &Spec) -> Self {
-        let handler = match &spec.run {
-            Run::Shell(_) => None,
-            Run::Handler(_) => Some(spec.name.clone()),
-        };
-        Self { worker: spec.worker.clone(), labels: spec.labels.clone(), handler }
+/// The first part of a requirement that this worker doesn't meet, in words; `None`: it may run the task.
+pub(crate) fn missing(need: &Requirement, on: &Capability<'_>, offered: &BTreeSet<String>) -> Option<String> {
+    let Requirement { worker, labels, handler } = need;
+    if let Some(worker) = worker
+        && worker != on.worker
+    {
+        return Some(format!("the name {worker}"));
     }
-
-    /// The first part of it that this worker doesn't meet, in words; `None`: it may run the task.
-    pub(crate) fn missing(&self, on: &Capability<'_>, offered: &BTreeSet<String>) -> Option<String> {
-        if let Some(worker) = &self.worker
-            && worker != on.worker
-        {
-            return Some(format!("the name {worker}"));
+    for (key, value) in labels {
+        if on.labels.get(key) != Some(value) {
+            return Some(format!("label {key}={value}"));
         }
-        for (key, value) in &self.labels {
-            if on.labels.get(key) != Some(value) {
-                return Some(format!("label {key}={value}"));
-            }
-        }
-        match &self.handler {
-            None if !on.shell => Some("the shell executor".into()),
-            None => None,
-            Some(name) if on.handlers.contains(name) || (on.stray && !offered.contains(name)) => None,
-            Some(name) => Some(format!("handler {name}")),
-        }
+    }
+    match handler {
+        None if !on.shell => Some("the shell executor".into()),
+        None => None,
+        Some(name) if on.handlers.contains(name) || (on.stray && !offered.contains(name)) => None,
+        Some(name) => Some(format!("handler {name}")),
     }
 }
 
-/// Why a queued task waits, given the workers and how many tasks of its class come first.
-/// `offered` are the handler names that any worker has ever offered.
-pub fn explain(
-    spec: &Spec,
-    workers: &[WorkerSnapshot],
-    offered: &BTreeSet<String>,
-    behind: impl FnOnce() -> u64,
-) -> Option<WaitReason> {
-    let here: Vec<_> = workers.iter().filter(|w| w.status != WorkerStatus::Disconnected).collect();
+/// Why a task isn't running: never `None` for a pending one. `behind` counts the queued tasks of its class that come first.
+pub fn waiting(task: &Task, snapshot: &Snapshot, behind: impl FnOnce() -> u64) -> Option<WaitReason> {
+    match &task.state {
+        State::Pending(Wait::Queued) => Some(queued(&task.spec, snapshot, behind)),
+        State::Pending(Wait::BackingOff(due)) => Some(WaitReason::BackingOff { until: due.at }),
+        State::Pending(Wait::Delayed(due)) => Some(WaitReason::Delayed { until: due.at }),
+        State::Dispatched(attempt) | State::Running(attempt) | State::Cancelling(attempt) => {
+            let away = |w: &&WorkerSnapshot| w.status == WorkerStatus::Disconnected;
+            let worker = snapshot.workers.iter().find(|w| w.hello.worker == attempt.worker).filter(away)?;
+            Some(WaitReason::OutOfContact(worker.hello.worker.clone()))
+        }
+        State::Begun { .. } | State::Final(_) => None,
+    }
+}
+
+fn queued(spec: &Spec, snapshot: &Snapshot, behind: impl FnOnce() -> u64) -> WaitReason {
+    if snapshot.paused.contains(&spec.queue) {
+        return WaitReason::Paused { queue: spec.queue.clone() };
+    }
+    let here: Vec<_> = snapshot.workers.iter().filter(|w| w.status != WorkerStatus::Disconnected).collect();
     if let Some(worker) = &spec.worker
         && !here.iter().any(|w| w.hello.worker == *worker)
     {
-        return Some(WaitReason::WorkerAway(worker.clone()));
+        return WaitReason::WorkerAway(worker.clone());
     }
     if here.is_empty() {
-        return Some(WaitReason::NoWorker);
+        return WaitReason::NoWorker;
     }
-    let requirement = Requirement::of(spec);
-    let mut missing: BTreeMap<String, usize> = BTreeMap::new();
+    let need = Requirement::of(spec);
+    let mut lacks: BTreeMap<String, usize> = BTreeMap::new();
     let mut matching: Vec<&WorkerSnapshot> = Vec::new();
-    for worker in &here {
-        match requirement.missing(&Capability::of(worker), offered) {
-            Some(what) => *missing.entry(what).or_default() += 1,
+    for worker in here {
+        match missing(&need, &Capability::of(worker), &snapshot.offered) {
+            Some(what) => *lacks.entry(what).or_default() += 1,
             None => matching.push(worker),
         }
     }
     if matching.is_empty() {
-        let most = missing.into_iter().max_by_key(|(_, workers)| *workers);
-        return most.map(|(requirement, workers)| WaitReason::NoMatch { requirement, workers });
+        let most = lacks.into_iter().max_by_key(|(_, workers)| *workers);
+        let (requirement, workers) = most.unwrap_or_default();
+        return WaitReason::NoMatch { requirement, workers };
+    }
+    let workers = matching.len();
+    if matching.iter().all(|w| w.status == WorkerStatus::Draining) {
+        return WaitReason::Draining { workers };
     }
     match behind() {
-        0 if matching.iter().any(|w| w.free) => None,
-        0 => Some(WaitReason::NoFreeSlot { workers: matching.len() }),
-        behind => Some(WaitReason::Queued { behind }),
+        0 if matching.iter().any(|w| w.free) => WaitReason::Starting,
+        0 => WaitReason::NoFreeSlot { workers },
+        behind => WaitReason::Queued { behind },
     }
+}
+
+/// For people: each connected worker, what it lacks to run this (`None`: nothing), and whether it would take a task now.
+pub fn fits(spec: &Spec, snapshot: &Snapshot) -> Vec<(WorkerId, Option<String>, bool)> {
+    let need = Requirement::of(spec);
+    let here = snapshot.workers.iter().filter(|w| w.status != WorkerStatus::Disconnected);
+    here.map(|w| (w.hello.worker.clone(), missing(&need, &Capability::of(w), &snapshot.offered), w.free)).collect()
 }
 
 impl<'a> Capability<'a> {

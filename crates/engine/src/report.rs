@@ -1,10 +1,6 @@
 //! Reports: what workers say about attempts. They count only from the worker incarnation that holds the attempt.
 
-use crate::{
-    Engine, Finishing, SessionId,
-    task_machine::{Trigger, move_to},
-    workers::Credit,
-};
+use crate::{Engine, Finishing, SessionId, task_machine::Trigger, workers::Credit};
 use domain::{AttemptId, Ending, EventKind, Now, Offer, Report, ReportKind, State, Tail, WorkerId};
 
 impl Engine {
@@ -95,13 +91,10 @@ impl Engine {
         let stamp = task.stamp(now.wall);
         live.started = Some(stamp);
         let worker = live.worker.clone();
-        if matches!(task.state, State::Cancelling(_)) {
-            move_to(task, Trigger::Start, State::Cancelling(live));
-        } else {
-            move_to(task, Trigger::Start, State::Running(live));
-        }
+        let cancelling = matches!(task.state, State::Cancelling(_));
+        let state = if cancelling { State::Cancelling(live) } else { State::Running(live) };
+        self.shift(attempt.task, Trigger::Start, state);
         self.stats.started += 1;
-        self.touch(attempt.task);
         self.publish(attempt.task, stamp, attempt.no.0, EventKind::Started(worker), Tail::default());
     }
 

@@ -11,10 +11,8 @@ pub struct Snapshot {
     pub workers: Vec<WorkerSnapshot>,
     /// Handler names that any worker has ever offered.
     pub offered: BTreeSet<String>,
-    /// Ready tasks in all.
-    pub queued: usize,
-    /// Tasks that aren't final.
-    pub open: usize,
+    /// Queues of which nothing is given to workers.
+    pub paused: BTreeSet<String>,
 }
 
 impl Engine {
@@ -23,15 +21,18 @@ impl Engine {
         Snapshot {
             workers: self.worker_snapshots(),
             offered: self.offered.clone(),
-            queued: self.classes.len(),
-            open: self.tasks.len(),
+            paused: self.classes.paused().clone(),
         }
     }
 
     pub(crate) fn worker_snapshots(&self) -> Vec<WorkerSnapshot> {
         let view = |worker: &crate::workers::Worker| WorkerSnapshot {
             hello: worker.hello.clone(),
-            status: if worker.session.is_some() { WorkerStatus::Connected } else { WorkerStatus::Disconnected },
+            status: match (&worker.session, worker.draining) {
+                (None, _) => WorkerStatus::Disconnected,
+                (Some(_), true) => WorkerStatus::Draining,
+                (Some(_), false) => WorkerStatus::Connected,
+            },
             running: u32::try_from(worker.held.len()).unwrap_or(u32::MAX),
             free: worker.takes(false),
             heard: worker.heard,

@@ -1,13 +1,11 @@
 //! Submit: accept tasks, all of a call or none.
 
-use crate::{Accepted, Caller, Effect, Engine, NewTask, Reply, Resident, explain};
+use crate::{Accepted, Caller, Effect, Engine, NewTask, Reply, Snapshot, waiting};
 use domain::{
-    Error, EventKind, Fact, Kind, Need, Now, Progress, Result, Stamp, State, Tail, Task, TaskId, Wait, WaitReason,
+    Due, Error, EventKind, Fact, Kind, Members, Need, Now, Progress, Result, Stamp, State, Tail, Task, TaskId, Wait,
+    WaitReason, Write,
 };
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What becomes of one task of a call.
 enum Plan {
@@ -44,7 +42,7 @@ impl Engine {
     /// Checks all before anything changes.
     fn plan(&self, tasks: Vec<NewTask>, facts: &[Fact]) -> Result<Vec<Plan>> {
         let facts: BTreeMap<&Need, &Task> =
-            facts.iter().filter_map(|f| f.task.as_ref().map(|task| (&f.need, task))).collect();
+            facts.iter().filter_map(|f| f.found.as_ref().map(|found| (&f.need, &found.task))).collect();
         let mut ids = BTreeSet::new();
         let mut keys: BTreeMap<[u8; 16], ([u8; 16], TaskId)> = BTreeMap::new();
         let mut plans = Vec::with_capacity(tasks.len());
@@ -84,8 +82,9 @@ impl Engine {
                 Plan::Known(earlier) => earlier,
                 Plan::SameAs(id) => Accepted { id, at: now.wall, waiting: None },
                 Plan::Accept(task) => {
-                    classes.insert(self.take_in(now, &task));
-                    Accepted { id: task.id, at: now.wall, waiting: None }
+                    let id = task.id;
+                    classes.insert(self.take_in(now, task));
+                    Accepted { id, at: now.wall, waiting: None }
                 }
             });
         }
@@ -93,23 +92,34 @@ impl Engine {
             self.assign_class(now, class);
         }
         if !brief {
-            let workers = self.worker_snapshots();
+            let snapshot = self.snapshot();
             for entry in &mut accepted {
-                entry.waiting = self.why_waiting(entry.id, &workers);
+                entry.waiting = self.why_waiting(entry.id, &snapshot);
             }
         }
         accepted
     }
 
-    fn take_in(&mut self, now: Now, new: &NewTask) -> crate::ClassId {
-        self.ready_seq += 1;
+    fn take_in(&mut self, now: Now, new: NewTask) -> crate::ClassId {
+        let NewTask { id, spec, entries, retry } = new;
+        let members = spec.array.as_ref().map_or(1, |array| array.ranges.len());
         let accepted = Stamp { event: 1, at: now.wall };
+        let wait = match spec.run_at.filter(|at| *at > now.wall) {
+            None => Wait::Queued,
+            Some(at) => Wait::Delayed(Due { at, length: now.wall.until(at) }),
+        };
+        let state = State::Pending(wait);
+        let word = state.word();
+        // A retry takes the place that it had: it doesn't queue behind what came later.
+        let ready_seq = retry.map_or(self.ready_seq + 1, |retry| retry.ready_seq);
+        if retry.is_none() {
+            self.ready_seq += members;
+        }
         let task = Task {
-            id: new.id,
-            spec: Arc::clone(&new.spec),
-            ready_seq: self.ready_seq,
+            id,
+            ready_seq,
             accepted,
-            state: State::Pending(Wait::Queued),
+            state,
             ended: Vec::new(),
             backed_off: Vec::new(),
             cancel: None,
@@ -118,29 +128,35 @@ impl Engine {
             progress: Progress::default(),
             result: Vec::new(),
             updated: now.wall,
+            array: spec.array.as_ref().map(|array| Members::new(array.ranges.len(), word)),
+            entry: None,
+            retry_of: retry.map(|retry| retry.task),
+            spec,
         };
-        let class = self.classes.intern(&new.spec);
-        if let Some(key) = &new.spec.key {
-            self.keys.insert(key.key, new.id);
+        let class = self.intern(&task.spec);
+        self.enter(task, class, false);
+        self.touch(id);
+        if !entries.is_empty() {
+            self.extra.push(Write::Entries { array: id, first: 0, entries });
         }
-        self.tasks.insert(new.id, Resident::new(Arc::new(task), class));
-        self.dirty.insert(new.id, true);
-        self.classes.push(class, self.ready_seq, new.id);
-        self.stats.submitted += 1;
-        self.publish(new.id, accepted, 0, EventKind::Accepted, Tail::default());
+        self.tally(class, word, i64::try_from(members).unwrap_or(i64::MAX));
+        self.line_up(now, id);
+        self.stats.submitted += members;
+        self.publish(id, accepted, 0, EventKind::Accepted, Tail::default());
         class
     }
 
-    /// Why a resident task waits; `None` if it doesn't.
-    fn why_waiting(&self, id: TaskId, workers: &[domain::WorkerSnapshot]) -> Option<WaitReason> {
+    /// Why a resident task waits; `None` if it doesn't. Of a class that is not wholly in memory the number of tasks that
+    /// come first is a lower bound.
+    fn why_waiting(&self, id: TaskId, snapshot: &Snapshot) -> Option<WaitReason> {
         let resident = self.tasks.get(&id)?;
-        match &resident.task.state {
-            State::Pending(Wait::Queued) => explain(&resident.task.spec, workers, &self.offered, || {
-                self.classes.get(resident.class).map_or(0, |c| c.ahead(resident.task.ready_seq))
-            }),
-            State::Pending(Wait::BackingOff(due)) => Some(WaitReason::BackingOff { until: due.at }),
-            State::Dispatched(_) | State::Running(_) | State::Cancelling(_) | State::Final(_) => None,
-        }
+        let reason = waiting(&resident.task, snapshot, || {
+            let class = self.classes.get(resident.class);
+            let before = class.into_iter().flat_map(|class| class.window.before(resident.task.place()));
+            let count = |place: &domain::Place| self.tasks.get(&place.id).map_or(1, |r| r.task.rest());
+            before.take(usize::try_from(WaitReason::BEHIND).unwrap_or(usize::MAX)).map(count).sum()
+        });
+        reason.filter(|reason| *reason != WaitReason::Starting)
     }
 }
 

@@ -20,7 +20,7 @@ pub enum Trigger {
     BackOff,
     /// The attempt ended through no fault of its own (lost, refused, taken back, interrupted): at once again.
     Requeue,
-    /// The back-off is over.
+    /// The back-off or delay is over.
     Due,
     /// Somebody cancels.
     Cancel,
@@ -28,11 +28,13 @@ pub enum Trigger {
     Gone,
 }
 
-use StateWord::{BackingOff, Cancelled, Cancelling, Completed, Dispatched, Failed, Queued, Running, TimedOut};
+use StateWord::{BackingOff, Cancelled, Cancelling, Completed, Delayed, Dispatched, Failed, Queued, Running, TimedOut};
 use Trigger::{Assign, BackOff, Cancel, Due, Fail, Gone, Requeue, Start, Succeed, TimeOut};
 
 /// The table: from, why, to. What isn't here cannot happen.
-pub const TRANSITIONS: [(StateWord, Trigger, StateWord); 21] = [
+pub const TRANSITIONS: [(StateWord, Trigger, StateWord); 23] = [
+    (Delayed, Due, Queued),
+    (Delayed, Cancel, Cancelled),
     (Queued, Assign, Dispatched),
     (Queued, Cancel, Cancelled),
     (BackingOff, Due, Queued),
@@ -74,7 +76,7 @@ pub(crate) fn move_to(task: &mut Task, trigger: Trigger, state: State) {
 
 /// The table as a Mermaid state diagram, for the docs.
 pub fn diagram() -> String {
-    let mut text = String::from("stateDiagram-v2\n    [*] --> queued: submit\n");
+    let mut text = String::from("stateDiagram-v2\n    [*] --> queued: submit\n    [*] --> delayed: submit\n");
     for (from, trigger, to) in TRANSITIONS {
         let why = format!("{trigger:?}").to_lowercase();
         let _ = writeln!(text, "    {} --> {}: {why}", from.as_str(), to.as_str());

@@ -1,17 +1,13 @@
 //! Tick: what was due.
 
-use crate::{
-    Engine,
-    task_machine::{Trigger, move_to},
-    timers::Timer,
-};
-use domain::{Now, State, TaskId, Wait};
+use crate::{Engine, array_machine::ArrayTrigger, task_machine::Trigger, timers::Timer};
+use domain::{Now, State, StateWord, Wait, WaitPlace};
 
 impl Engine {
     pub(crate) fn tick(&mut self, now: Now) {
         while let Some(timer) = self.timers.pop(now.mono) {
             match timer {
-                Timer::BackOff(task) => self.backed_off(now, task),
+                Timer::Due(place) => self.due(now, place),
                 Timer::Silence(session) => self.silence(now, session),
                 Timer::Lost(worker, since) => self.lost(now, &worker, since),
                 Timer::Progress(attempt) => self.release_progress(now, attempt),
@@ -21,17 +17,25 @@ impl Engine {
         }
     }
 
-    /// A back-off is over: the task takes its old place (PROTOCOL P4.3).
-    fn backed_off(&mut self, now: Now, id: TaskId) {
-        let Some(resident) = self.tasks.get_mut(&id) else { return };
-        if !matches!(resident.task.state, State::Pending(Wait::BackingOff(_))) {
+    /// A back-off or delay is over: the task takes its place (PROTOCOL P4.3).
+    fn due(&mut self, now: Now, place: WaitPlace) {
+        let Some(resident) = self.tasks.get(&place.id) else { return };
+        // The timer may be an older wait's.
+        if resident.task.state.due().is_none_or(|due| due.at.0 != place.due_ms) {
             return;
         }
-        let (class, task) = (resident.class, resident.edit());
-        move_to(task, Trigger::Due, State::Pending(Wait::Queued));
-        let ready_seq = task.ready_seq;
-        self.classes.push(class, ready_seq, id);
-        self.touch(id);
+        let class = resident.class;
+        let rest = resident.task.array.as_ref().map(|books| books.rest(resident.task.members()));
+        self.waits.remove(place);
+        match rest {
+            None => self.shift(place.id, Trigger::Due, State::Pending(Wait::Queued)),
+            Some(rest) => {
+                self.shift_array(place.id, ArrayTrigger::Due, State::Pending(Wait::Queued));
+                self.recount_rest(place.id, StateWord::Delayed, StateWord::Queued, rest);
+            }
+        }
+        self.line_up(now, place.id);
+        self.want_waits();
         self.assign_class(now, class);
     }
 }

@@ -1,14 +1,14 @@
 //! What waits for time, on the monotonic clock. A timer that has become pointless is noticed when it fires.
 
 use crate::SessionId;
-use domain::{AttemptId, Monotonic, TaskId, WorkerId};
+use domain::{AttemptId, Monotonic, WaitPlace, WorkerId};
 use std::collections::BTreeMap;
 
 /// What is due.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Timer {
-    /// A back-off is over.
-    BackOff(TaskId),
+    /// A back-off or a delay is over.
+    Due(WaitPlace),
     /// A session may have fallen silent.
     Silence(SessionId),
     /// A worker may have been away for too long: since the moment given.

@@ -17,6 +17,8 @@ pub(crate) struct Worker {
     /// Attempts that have ended on it, and how many had when its prefetched ones were last looked at.
     pub ends: u64,
     pub watched: Option<u64>,
+    /// It shall take nothing new.
+    pub draining: bool,
 }
 
 #[derive(Debug)]
@@ -42,7 +44,7 @@ pub(crate) enum Credit {
 impl Worker {
     /// Starts it would take in all, and those only for short tasks among them.
     pub fn room(&self) -> (u64, u64) {
-        match self.session.as_ref().map(|s| &s.credit) {
+        match self.session.as_ref().filter(|_| !self.draining).map(|s| &s.credit) {
             None => (0, 0),
             Some(Credit::Granted { offer, sent }) => (offer.starts.saturating_sub(*sent), u64::from(offer.prefetch)),
             Some(Credit::Slots { capacity, last }) => {
@@ -113,6 +115,10 @@ impl Workers {
 
     pub fn insert(&mut self, worker: Worker) {
         self.by_id.insert(worker.hello.worker.clone(), worker);
+    }
+
+    pub fn remove(&mut self, id: &WorkerId) {
+        self.by_id.remove(id);
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Worker> {

@@ -4,8 +4,7 @@ mod desk;
 
 use desk::{Desk, attempt, exited, hello, id, key, new, shell};
 use domain::{
-    Ending, Exit, Fact, HeldAttempt, HeldPhase, Kind, Loaded, Need, Progress, ReportKind, RetryPolicy, Spec, State,
-    StateWord, Totals,
+    Ending, Exit, HeldAttempt, HeldPhase, Kind, Need, Progress, ReportKind, RetryPolicy, Spec, StateWord, Totals,
 };
 use engine::{Caller, Input, SessionId};
 use std::time::Duration;
@@ -76,14 +75,13 @@ fn cancel_in_each_state() {
 
 #[test]
 fn a_final_task_out_of_memory_is_found_by_its_fact() {
-    let desk = running(shell());
-    let mut task = desk.engine.task(id(1)).cloned().unwrap_or_else(|| unreachable!());
-    task.state = State::Final(domain::Final::Completed);
-    let mut desk = Desk::new();
-    let cancel = Input::Cancel { caller: Caller(1), task: id(1) };
+    let mut desk = running(shell());
+    desk.exit(1, 1, 1, Exit::Code(0));
+    assert_eq!(desk.engine.task(id(1)), None);
+    let cancel = Input::Cancel { caller: Caller(1), tasks: vec![id(1)] };
     assert_eq!(desk.engine.needs(&cancel), [Need::Task(id(1))]);
-    desk.tell_knowing(cancel, &[Fact { need: Need::Task(id(1)), task: Some(task) }]);
-    assert!(format!("{:?}", desk.effects).contains("is already completed"));
+    let error = desk.cancel(1).unwrap_err();
+    assert!(error.text().ends_with("is already completed"), "{error}");
 }
 
 #[test]
@@ -184,7 +182,6 @@ fn a_repeated_call_changes_nothing() {
     let mut desk = Desk::new();
     desk.submit(1, shell());
     let again = Input::Submit { caller: Caller(1), tasks: vec![new(1, shell())], repeated: true, brief: true };
-    assert!(desk.engine.needs(&again).is_empty(), "it is in memory");
     desk.tell(again);
     assert_eq!((desk.accepted().map(|a| a[0].id), desk.writes.len()), (Ok(id(1)), 0));
 }
@@ -199,11 +196,8 @@ fn an_interrupted_attempt_is_not_counted_as_failed() {
 #[test]
 fn a_reign_goes_on_where_the_store_stands() {
     let mut desk = running(Spec { retry: RetryPolicy { max_retries: 3 }, ..shell() });
-    let one = desk.engine.task(id(1)).cloned();
     desk.submit(2, shell());
-    let two = desk.engine.task(id(2)).cloned();
-    let tasks: Vec<_> = one.into_iter().chain(two).collect();
-    let mut desk = Desk::load(Loaded { tasks, ready_seq: 2, ..Loaded::default() });
+    desk.restart();
     assert_eq!((desk.state(1), desk.state(2)), ("running", "queued"));
     let held = HeldAttempt { attempt: attempt(1, 1), phase: HeldPhase::Exited, totals: Totals::default() };
     desk.hello(1, domain::Hello { held: vec![held], ..hello("w") }).exit(1, 1, 1, Exit::Code(0));

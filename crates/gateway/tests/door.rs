@@ -7,12 +7,19 @@ mod stand_in;
 use client::{Error, v1};
 use domain::Kind;
 use futures_util::{StreamExt as _, future::join_all};
+use prost::Message as _;
 use stand_in::{Door, Nowhere, Scheduler};
 
 const ID: &str = "0199a0b2-6d1c-7000-8a4f-3c2b1d0e9f88";
 
 fn named(name: &str) -> v1::TaskSpec {
     v1::TaskSpec { name: name.into(), ..Default::default() }
+}
+
+/// An array with so many entries of 1 KiB.
+fn array(ranges: &[(u32, u32)], entries: usize) -> v1::TaskSpec {
+    let ranges = ranges.iter().map(|(first, last)| v1::Range { first: *first, last: *last }).collect();
+    v1::TaskSpec { array: Some(v1::TaskArray { ranges, entries: vec!["x".repeat(1024); entries] }), ..named("x") }
 }
 
 fn any_port() -> std::net::SocketAddr {
@@ -33,7 +40,14 @@ async fn without_a_scheduler_every_call_says_so() {
         c.get(ID).await.map(drop).unwrap_err(),
         c.list(list()).await.map(drop).unwrap_err(),
         c.cancel(ID, true).await.map(drop).unwrap_err(),
+        c.cancel_many(v1::CancelTasksRequest { all: true, ..Default::default() }).await.map(drop).unwrap_err(),
+        c.retry(ID).await.map(drop).unwrap_err(),
+        c.explain(ID).await.map(drop).unwrap_err(),
         c.workers().await.map(drop).unwrap_err(),
+        c.drain("w1", false).await.map(drop).unwrap_err(),
+        c.forget("w1").await.map(drop).unwrap_err(),
+        c.queues().await.map(drop).unwrap_err(),
+        c.pause("q", false).await.map(drop).unwrap_err(),
         c.resolve("last").await.map(drop).unwrap_err(),
         c.watch(ID, "", true).await.map(drop).unwrap_err(),
         c.output(read).await.map(drop).unwrap_err(),
@@ -66,6 +80,14 @@ async fn wrong_input_needs_no_scheduler_to_be_refused() {
         ("task_id: ", c.output(read("x", 1)).await.map(drop)),
         ("stream: ", c.output(read(ID, 0)).await.map(drop)),
         ("page_size: ", c.list(page).await.map(drop)),
+        ("array.ranges: ", c.submit(array(&[(2, 1)], 0)).await.map(drop)),
+        ("array.entries: ", c.submit(array(&[(1, 2)], 1)).await.map(drop)),
+        ("all: ", c.cancel_many(v1::CancelTasksRequest::default()).await.map(drop)),
+        ("task_id: ", c.retry("last").await.map(drop)),
+        ("task_id: ", c.explain("").await.map(drop)),
+        ("worker_id: ", c.drain("", true).await.map(drop)),
+        ("worker_id: ", c.forget("").await.map(drop)),
+        ("queue: ", c.pause("", true).await.map(drop)),
     ];
     for (field, result) in table {
         let error = result.unwrap_err();
@@ -144,6 +166,86 @@ async fn a_submit_that_changed_nothing_is_repeated_with_new_ids() {
         assert_ne!(first, second);
         assert_eq!((second, script.tasks.len()), (&vec![accepted.task_id.clone()], 1));
     }
+    door.close().await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_retry_is_repeated_as_a_submit_is() {
+    let scheduler = Scheduler::new();
+    {
+        let mut script = scheduler.script.lock().unwrap();
+        (script.refuse_submits, script.break_submits) = (1, 1);
+    }
+    let running = scheduler.start(any_port()).await;
+    let door = Door::open(running.addr).await;
+    let accepted = door.client.retry(ID).await.unwrap();
+    {
+        let script = scheduler.script.lock().unwrap();
+        let [(refused, _, false), (broken, _, false), (done, of, true)] = &script.retries[..] else {
+            panic!("{:?}", script.retries)
+        };
+        assert_ne!(refused, broken, "nothing was changed: a new id");
+        assert_eq!((broken, done, &**of), (done, &accepted.task_id, ID));
+    }
+    door.close().await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn an_array_with_many_entries_does_not_hold_up_other_submits() {
+    let scheduler = Scheduler::new();
+    let running = scheduler.start(any_port()).await;
+    let door = Door::open(running.addr).await;
+    scheduler.go.send_replace(false);
+    let client = door.client.clone();
+    let large = tokio::spawn(async move { client.submit(array(&[(1, 12_000)], 12_000)).await.unwrap().task_id });
+    while scheduler.script.lock().unwrap().submits.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let client = door.client.clone();
+    let small = tokio::spawn(async move { client.submit(named("small")).await });
+    while scheduler.script.lock().unwrap().submits.len() < 2 {
+        tokio::task::yield_now().await;
+    }
+    scheduler.go.send_replace(true);
+    assert!(small.await.unwrap().is_ok());
+    let id = large.await.unwrap();
+    let entries = scheduler.script.lock().unwrap().tasks[&id].array.as_ref().map(|array| array.entries.len());
+    assert_eq!(entries, Some(12_000));
+    door.close().await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_task_larger_than_a_message_is_refused() {
+    let nowhere = Nowhere::hold();
+    let door = Door::open(nowhere.addr()).await;
+    // A message may be this large, but not what it becomes on the way to the scheduler.
+    let mut spec = array(&[(1, 12_000)], 12_000);
+    spec.payload = vec![0; 16_711_680 - spec.encoded_len()];
+    let error = door.client.submit(spec).await.unwrap_err();
+    assert_eq!(error.kind(), Some(Kind::Invalid), "{error}");
+    assert!(error.to_string().contains("16711680 bytes"), "{error}");
+    door.close().await;
+}
+
+#[tokio::test]
+async fn several_batches_of_one_caller_are_under_way_at_once() {
+    let scheduler = Scheduler::new();
+    let running = scheduler.start(any_port()).await;
+    let door = Door::open(running.addr).await;
+    scheduler.go.send_replace(false);
+    let batches = [0, 1, 2, 3].map(|_| {
+        let client = door.client.clone();
+        tokio::spawn(async move { client.submit_many(vec![named("x"); 1_000]).await.unwrap().len() })
+    });
+    while scheduler.script.lock().unwrap().submits.len() < 4 {
+        tokio::task::yield_now().await;
+    }
+    scheduler.go.send_replace(true);
+    let accepted: usize = join_all(batches).await.into_iter().map(|n| n.unwrap()).sum();
+    assert_eq!(accepted, 4_000);
     door.close().await;
     running.stop().await;
 }
@@ -239,6 +341,23 @@ async fn the_schedulers_refusals_keep_their_kind() {
     assert_eq!(door.client.get(ID).await.unwrap_err().kind(), Some(Kind::NotFound));
     assert_eq!(door.client.cancel(ID, true).await.unwrap_err().kind(), Some(Kind::Precondition));
     assert_eq!(door.client.resolve("0").await.unwrap_err().kind(), Some(Kind::Precondition));
+    assert_eq!(door.client.explain(ID).await.unwrap_err().kind(), Some(Kind::NotFound));
+    assert_eq!(door.client.forget("w1").await.unwrap_err().kind(), Some(Kind::Precondition));
+    door.close().await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn verbs_on_many_reach_the_scheduler() {
+    let running = Scheduler::new().start(any_port()).await;
+    let door = Door::open(running.addr).await;
+    let c = &door.client;
+    let cancelled = c.cancel_many(v1::CancelTasksRequest { queue: "q".into(), ..Default::default() }).await.unwrap();
+    assert_eq!((cancelled.cancelled, cancelled.cancelling), (3, 2));
+    assert_eq!((c.drain("w1", false).await, c.drain("w1", true).await), (Ok(4), Ok(0)));
+    assert_eq!(c.pause("q", false).await, Ok(()));
+    let queues = c.queues().await.unwrap();
+    assert_eq!((&*queues[0].queue, queues[0].paused), ("q", true));
     door.close().await;
     running.stop().await;
 }

@@ -5,7 +5,7 @@
 pub mod segment;
 
 use domain::{AttemptId, Frame, FrameNo, StreamName, TaskId, Totals};
-use std::io;
+use std::{collections::BTreeSet, io};
 
 /// A frame with its place in the story.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -51,6 +51,9 @@ pub trait Output: Send {
     fn append(&mut self, frames: &[Placed]) -> io::Result<()>;
     /// How far an attempt's output is durable.
     fn totals(&self, attempt: AttemptId) -> Totals;
+    /// Deletes these segments, which are sealed and whose tasks are all deleted ([`OutputReader::tasks`]): output expires by
+    /// whole segments. Those that are gone already, or not sealed, are passed over.
+    fn expire(&mut self, segments: &[u64]) -> io::Result<()>;
 }
 
 /// The reading side: shared, blocking; call it off the event loop.
@@ -71,4 +74,8 @@ pub trait OutputReader: Send + Sync {
     fn read(&self, place: Place) -> io::Result<Placed>;
     /// Attempts of a task that have output here.
     fn attempts(&self, task: TaskId) -> Vec<AttemptId>;
+    /// Numbers of the segments to which nothing is added any more, oldest first.
+    fn sealed(&self) -> io::Result<Vec<u64>>;
+    /// The tasks that have output in a sealed segment.
+    fn tasks(&self, segment: u64) -> io::Result<BTreeSet<TaskId>>;
 }

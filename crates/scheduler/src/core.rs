@@ -9,14 +9,18 @@ use crate::{
     outbox::Outbox,
     reign::{Answer, Ended, INPUTS, Reign, under_way},
     replies::Replies,
+    retention::Retention,
     story,
     view::Views,
 };
-use domain::Loaded;
+use domain::{Loaded, StateWord};
 use driver::Driver;
-use engine::{Config, Input};
+use engine::{Config, Input, WINDOW};
 use service::{Readiness, Stopping};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use store::{Failure, Opened, writer::Writer};
 use tokio::sync::{mpsc, oneshot};
 
@@ -32,6 +36,7 @@ pub(crate) struct Core {
     pub story: story::Handle,
     pub views: Views,
     pub lost_after: Duration,
+    pub retention: Retention,
     pub readiness: Readiness,
     pub stopping: Stopping,
 }
@@ -48,6 +53,7 @@ enum Event {
     Answer(Option<Answer>),
     Due,
     View,
+    Expire,
     Stop,
 }
 
@@ -80,11 +86,14 @@ impl Core {
             silence: SILENCE,
             store_id: Arc::clone(&opened.store_id),
             epoch: opened.epoch,
+            window: WINDOW,
         };
         tracing::info!(
             epoch = opened.epoch.0,
             commit = opened.commit.0,
-            open_tasks = loaded.tasks.len(),
+            tasks = loaded.counts.total(),
+            waiting = loaded.counts.sum(StateWord::is_pending),
+            running = loaded.tasks.len(),
             "Store opened"
         );
         let mut driver = Driver::new(clock.now(), config, loaded);
@@ -92,8 +101,10 @@ impl Core {
             let frames = self.story.stored(attempt);
             driver.push(Input::OutputStored { attempt, frames });
         }
+        self.retention.begin(Instant::now());
+        let (story, views, retention) = (&self.story, &mut self.views, &mut self.retention);
         let (reign, answers) =
-            Reign::new(driver, opened.epoch, clock, &self.writer, outbox, replies, &self.story, &mut self.views);
+            Reign::new(driver, opened.epoch, clock, &self.writer, outbox, replies, story, views, retention);
         self.readiness.done("store");
         Ok(serve(reign, answers, &mut self.messages, &self.stopping).await)
     }
@@ -107,12 +118,16 @@ async fn serve(
 ) -> Over {
     loop {
         let full = reign.driver.backlog() >= INPUTS;
-        let due = reign.driver.next_deadline().map(|due| reign.clock.instant(due));
+        // While nothing can be handed over, nothing that is due can be done.
+        let due = reign.driver.next_deadline().filter(|_| !reign.is_full()).map(|due| reign.clock.instant(due));
+        let expire = reign.retention.due(reign.driver.is_busy()).filter(|_| !reign.is_full());
         let view = reign.views.due();
         let event = tokio::select! {
             biased;
             answer = answers.recv() => Event::Answer(answer),
             () = stopping.requested() => Event::Stop,
+            // Before messages: there may always be one more.
+            () = until(expire.map(Into::into)) => Event::Expire,
             message = messages.recv(), if !full => Event::Message(message),
             () = until(due) => Event::Due,
             () = until(view) => Event::View,
@@ -138,6 +153,7 @@ async fn serve(
                 reign.views.publish(|| crate::view::View::of(&reign.driver));
                 Ok(())
             }
+            Event::Expire => reign.expire(),
             Event::Due => Ok(()),
         };
         let result = match result {

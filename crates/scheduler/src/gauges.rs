@@ -1,13 +1,16 @@
 //! Gauges and counters of the scheduler, from its views. Names are the contract; labels are bounded.
 
 use crate::view::View;
-use domain::WorkerStatus;
+use domain::{StateWord, WorkerStatus};
 
 /// Sets all of them.
 pub(crate) fn set(view: &View) {
-    let View { snapshot, stats } = view;
-    metrics::gauge!("baton_tasks_queued").set(snapshot.queued as f64);
-    metrics::gauge!("baton_tasks_open").set(snapshot.open as f64);
+    let View { snapshot, stats, counts } = view;
+    for (word, n) in counts.iter() {
+        metrics::gauge!("baton_tasks", "state" => word.as_str()).set(n as f64);
+    }
+    metrics::gauge!("baton_tasks_queued").set(counts.get(StateWord::Queued) as f64);
+    metrics::gauge!("baton_tasks_open").set(counts.sum(|word| !word.is_final()) as f64);
     let connected = snapshot.workers.iter().filter(|w| w.status != WorkerStatus::Disconnected).count();
     metrics::gauge!("baton_workers_connected").set(connected as f64);
     metrics::counter!("baton_tasks_submitted_total").absolute(stats.submitted);

@@ -12,8 +12,11 @@ mod options;
 mod outbox;
 mod reign;
 mod replies;
+mod retention;
 mod run;
 pub mod story;
+#[cfg(test)]
+mod tests;
 mod view;
 
 pub use mailbox::Handle;

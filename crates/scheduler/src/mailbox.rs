@@ -3,7 +3,7 @@
 //! It is bounded ([`MESSAGES`]): when it is full, senders wait, and so does whoever waits for them — a gateway's call, a
 //! worker's stream. Nothing is dropped and nothing grows.
 
-use domain::{AttemptId, Error, FrameNo, Hello, Offer, Report, Result, StateWord, TaskId};
+use domain::{AttemptId, Error, FrameNo, Hello, Offer, Report, Result, StateWord, TaskId, WorkerId};
 use engine::{Accepted, LegacyMessage, NewTask, SessionId};
 use std::sync::{
     Arc,
@@ -25,7 +25,10 @@ pub(crate) type OrdersFrom = mpsc::Receiver<Result<v1::TaskAssignment, tonic::St
 /// What the loop is told.
 pub(crate) enum Message {
     Submit { tasks: Vec<NewTask>, repeated: bool, brief: bool, reply: oneshot::Sender<Result<Vec<Accepted>>> },
-    Cancel { task: TaskId, reply: oneshot::Sender<Result<StateWord>> },
+    Cancel { tasks: Vec<TaskId>, reply: oneshot::Sender<Vec<Result<StateWord>>> },
+    Drain { worker: WorkerId, on: bool, reply: oneshot::Sender<Result<u32>> },
+    Forget { worker: WorkerId, reply: oneshot::Sender<Result<u32>> },
+    Pause { queue: String, on: bool, reply: oneshot::Sender<Result<()>> },
     Open { session: SessionId, to: OrdersTo },
     Hello { session: SessionId, hello: Box<Hello> },
     Update { session: SessionId, reports: Vec<Report>, offer: Option<Offer> },
@@ -53,19 +56,41 @@ impl Handle {
     /// # Errors
     /// What the engine says, or that the loop is gone.
     pub async fn submit(&self, tasks: Vec<NewTask>, repeated: bool, brief: bool) -> Result<Vec<Accepted>> {
-        let (reply, answer) = oneshot::channel();
-        self.put(Message::Submit { tasks, repeated, brief, reply }).await?;
-        answer.await.map_err(|_| stopping())?
+        self.ask(|reply| Message::Submit { tasks, repeated, brief, reply }).await?
     }
 
-    /// Cancels a task; durable when it returns. Returns where the task stands then.
+    /// Cancels tasks, at most [`domain::limits::CANCEL_TASKS`], each for itself; durable when it returns. Returns where each
+    /// stands then, or what the engine says of it, in their order.
+    ///
+    /// # Errors
+    /// The loop is gone.
+    pub async fn cancel(&self, tasks: Vec<TaskId>) -> Result<Vec<Result<StateWord>>> {
+        self.ask(|reply| Message::Cancel { tasks, reply }).await
+    }
+
+    /// Gives a worker nothing new, or with `on` false lets it take tasks again; durable when it returns. Returns how many
+    /// attempts it holds.
     ///
     /// # Errors
     /// What the engine says, or that the loop is gone.
-    pub async fn cancel(&self, task: TaskId) -> Result<StateWord> {
-        let (reply, answer) = oneshot::channel();
-        self.put(Message::Cancel { task, reply }).await?;
-        answer.await.map_err(|_| stopping())?
+    pub async fn drain(&self, worker: WorkerId, on: bool) -> Result<u32> {
+        self.ask(|reply| Message::Drain { worker, on, reply }).await?
+    }
+
+    /// Forgets a worker that isn't connected; durable when it returns. Returns how many attempts are lost thereby.
+    ///
+    /// # Errors
+    /// What the engine says, or that the loop is gone.
+    pub async fn forget(&self, worker: WorkerId) -> Result<u32> {
+        self.ask(|reply| Message::Forget { worker, reply }).await?
+    }
+
+    /// Gives nothing of a queue to workers, or with `on` false goes on; durable when it returns.
+    ///
+    /// # Errors
+    /// What the engine says, or that the loop is gone.
+    pub async fn pause(&self, queue: String, on: bool) -> Result<()> {
+        self.ask(|reply| Message::Pause { queue, on, reply }).await?
     }
 
     /// Opens a worker's session.
@@ -79,6 +104,13 @@ impl Handle {
     /// Puts a message from a thread outside the event loop, blocking it while the mailbox is full. False: nobody reads.
     pub(crate) fn put_from_thread(&self, message: Message) -> bool {
         self.messages.blocking_send(message).is_ok()
+    }
+
+    /// Puts a message and waits for its answer.
+    async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> Message) -> Result<T> {
+        let (reply, answer) = oneshot::channel();
+        self.put(message(reply)).await?;
+        answer.await.map_err(|_| stopping())
     }
 
     /// Puts a message, waiting while the mailbox is full.

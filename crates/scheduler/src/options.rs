@@ -18,7 +18,27 @@ pub struct Options {
     /// After so long without contact, a worker's attempts are given up
     #[arg(long, value_name = "TIME", value_parser = service::duration, default_value = "60s", env = "BATON_LOST_AFTER")]
     pub lost_after: Duration,
+    /// So long after their end tasks are deleted, with their output; 0 keeps them for ever
+    #[arg(long, value_name = "TIME", value_parser = retention, default_value = "7d", env = "BATON_RETENTION")]
+    pub retention: Duration,
     #[command(flatten)]
     #[allow(missing_docs, reason = "a doc comment would replace the heading of the shared flags")]
     pub common: service::Options,
+}
+
+/// As all lengths of time; 0 needs no unit, because it is none.
+fn retention(text: &str) -> Result<Duration, String> {
+    if text == "0" { Ok(Duration::ZERO) } else { service::duration(text) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn for_ever_is_zero_with_or_without_a_unit() {
+        assert_eq!((retention("0"), retention("0s")), (Ok(Duration::ZERO), Ok(Duration::ZERO)));
+        assert_eq!(retention("7d"), Ok(Duration::from_secs(7 * 24 * 3_600)));
+        assert!(retention("7").is_err());
+    }
 }

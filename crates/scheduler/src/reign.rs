@@ -6,17 +6,20 @@ use crate::{
     clock::Clock,
     mailbox::Message,
     outbox::Outbox,
-    replies::Replies,
+    replies::{Replies, Waiting},
+    retention::{self, Retention},
     view::{View, Views},
 };
-use domain::{AttemptId, Epoch, Error, Fact, Order};
+use domain::{Ahead, AttemptId, Epoch, Error, Fact, Order};
 use driver::{Driver, Outcome, Step};
 use engine::{Effect, Input, SessionId};
-use store::{Failure, Reason, writer::Writer};
+use std::time::{Duration, Instant};
+use store::{Expired, Failure, Reason, Store, writer::Writer};
 use tokio::sync::mpsc;
 
-/// Answers of the writer's thread that wait at most: one commit and one look-up are under way.
-const ANSWERS: usize = 4;
+/// Jobs of the writer's thread under way at most: one commit, one look-up, one step of retention; the others read ahead. Fewer
+/// than its queue takes and as many as its answers have room for, so that neither it nor the loop ever waits for the other.
+const UNDER_WAY: usize = 32;
 /// Inputs handled between two looks at the writer's answers: keeps a batch's effects from waiting for a flood of inputs.
 pub(crate) const INPUTS: usize = 1_024;
 
@@ -24,6 +27,9 @@ pub(crate) const INPUTS: usize = 1_024;
 pub(crate) enum Answer {
     Committed(Result<domain::Commit, Failure>),
     Facts(Result<Vec<Fact>, Failure>),
+    Ahead(Result<Ahead, Failure>),
+    /// How it went, and how long it took.
+    Expired(Result<Expired, Failure>, Duration),
 }
 
 /// The parts of one reign. Owned by the loop.
@@ -36,7 +42,10 @@ pub(crate) struct Reign<'a> {
     pub replies: &'a mut Replies,
     pub story: &'a crate::story::Handle,
     pub views: &'a mut Views,
+    pub retention: &'a mut Retention,
     answers: mpsc::Sender<Answer>,
+    /// Jobs that the writer's thread hasn't answered.
+    under_way: usize,
 }
 
 /// What ends a reign: a failed commit, and what its callers are told.
@@ -53,18 +62,37 @@ impl<'a> Reign<'a> {
         replies: &'a mut Replies,
         story: &'a crate::story::Handle,
         views: &'a mut Views,
+        retention: &'a mut Retention,
     ) -> (Self, mpsc::Receiver<Answer>) {
-        let (answers, incoming) = mpsc::channel(ANSWERS);
-        (Self { driver, epoch, clock, writer, outbox, replies, story, views, answers }, incoming)
+        let (answers, incoming) = mpsc::channel(UNDER_WAY);
+        let under_way = 0;
+        let reign = Self { driver, epoch, clock, writer, outbox, replies, story, views, retention, answers, under_way };
+        (reign, incoming)
+    }
+
+    /// Whether the writer's thread has as much to do as it may have: nothing is handed over until it answers.
+    pub fn is_full(&self) -> bool {
+        self.under_way >= UNDER_WAY
     }
 
     /// Takes a message.
     pub fn take(&mut self, message: Message) {
         let input = match message {
             Message::Submit { tasks, repeated, brief, reply } => {
-                Input::Submit { caller: self.replies.submit(reply), tasks, repeated, brief }
+                Input::Submit { caller: self.replies.add(Waiting::Submit(reply)), tasks, repeated, brief }
             }
-            Message::Cancel { task, reply } => Input::Cancel { caller: self.replies.cancel(reply), task },
+            Message::Cancel { tasks, reply } => {
+                Input::Cancel { caller: self.replies.add(Waiting::Cancel(reply)), tasks }
+            }
+            Message::Drain { worker, on, reply } => {
+                Input::Drain { caller: self.replies.add(Waiting::Drain(reply)), worker, on }
+            }
+            Message::Forget { worker, reply } => {
+                Input::Forget { caller: self.replies.add(Waiting::Forget(reply)), worker }
+            }
+            Message::Pause { queue, on, reply } => {
+                Input::Pause { caller: self.replies.add(Waiting::Pause(reply)), queue, on }
+            }
             Message::Open { session, to } => return self.outbox.open(session, to),
             Message::Stored { attempt, frames } => Input::OutputStored { attempt, frames },
             Message::Closed { session } => {
@@ -101,37 +129,89 @@ impl<'a> Reign<'a> {
 
     /// Does what the driver wants next.
     pub fn step(&mut self) -> Result<(), Ended> {
-        while let Some(step) = self.driver.poll(self.clock.now()) {
-            let answers = self.answers.clone();
-            let handed = match step {
-                Step::Ask(needs) => self.writer.submit(move |store| {
-                    let _ = answers.blocking_send(Answer::Facts(store.facts(&needs)));
-                }),
-                Step::Commit(batch) => {
-                    metrics::histogram!("baton_commit_writes").record(batch.writes.len() as f64);
-                    self.writer.submit(move |store| {
-                        let start = std::time::Instant::now();
-                        let result = store.commit(&batch);
-                        metrics::histogram!("baton_commit_seconds").record(start.elapsed().as_secs_f64());
-                        let _ = answers.blocking_send(Answer::Committed(result));
-                    })
-                }
-            };
-            handed.map_err(|_| Ended(Failure::Unknown("the writer's thread is gone".into())))?;
+        while !self.is_full()
+            && let Some(step) = self.driver.poll(self.clock.now())
+        {
+            self.hand_over(step)?;
         }
         Ok(())
     }
 
+    /// Does a step: all answers come in the order of the writer's work.
+    fn hand_over(&mut self, step: Step) -> Result<(), Ended> {
+        match step {
+            Step::Ask(needs) => self.submit(move |store| Answer::Facts(store.facts(&needs))),
+            Step::Ahead(want) => self.submit(move |store| Answer::Ahead(store.ahead(&want))),
+            Step::Commit(batch) => {
+                metrics::histogram!("baton_commit_writes").record(batch.writes.len() as f64);
+                self.submit(move |store| {
+                    let start = Instant::now();
+                    let result = store.commit(&batch);
+                    metrics::histogram!("baton_commit_seconds").record(start.elapsed().as_secs_f64());
+                    Answer::Committed(result)
+                })
+            }
+        }
+    }
+
+    fn submit(&mut self, job: impl FnOnce(&mut dyn Store) -> Answer + Send + 'static) -> Result<(), Ended> {
+        let answers = self.answers.clone();
+        self.under_way += 1;
+        let handed = self.writer.submit(move |store| {
+            // Nobody listens when the reign is over.
+            let _ = answers.blocking_send(job(store));
+        });
+        handed.map_err(|_| Ended(Failure::Unknown("the writer's thread is gone".into())))
+    }
+
+    /// Hands over the step of retention that is due.
+    pub fn expire(&mut self) -> Result<(), Ended> {
+        let Some(step) = self.retention.step(self.clock.now().wall) else { return Ok(()) };
+        let retention::Step { before, after, limit } = step;
+        let epoch = self.epoch;
+        self.submit(move |store| {
+            let start = Instant::now();
+            let result = store.expire(epoch, before, after, limit);
+            Answer::Expired(result, start.elapsed())
+        })
+    }
+
     /// Takes an answer of the writer's thread.
     pub async fn answer(&mut self, answer: Answer) -> Result<(), Ended> {
+        self.under_way = self.under_way.saturating_sub(1);
         match answer {
-            Answer::Facts(facts) => self.driver.facts(self.clock.now(), &facts.map_err(Ended)?),
+            Answer::Facts(facts) => {
+                if let Some(step) = self.driver.facts(self.clock.now(), facts.map_err(Ended)?) {
+                    self.hand_over(step)?;
+                }
+            }
+            Answer::Ahead(ahead) => self.driver.ahead(self.clock.now(), ahead.map_err(Ended)?),
+            Answer::Expired(result, took) => self.expired(result, took)?,
             Answer::Committed(result) => {
                 result.map_err(Ended)?;
                 let effects = self.driver.committed();
                 self.release(effects).await;
                 self.views.publish(|| View::of(&self.driver));
             }
+        }
+        Ok(())
+    }
+
+    fn expired(&mut self, result: Result<Expired, Failure>, took: Duration) -> Result<(), Ended> {
+        match result {
+            Ok(expired) => {
+                self.driver.deleted(&expired.counts);
+                self.retention.done(Instant::now(), &expired, took);
+                self.views.publish(|| View::of(&self.driver));
+            }
+            // The next commit says so as well.
+            Err(Failure::Definite(Reason::StaleEpoch)) => {}
+            Err(Failure::Definite(reason @ (Reason::Clash | Reason::Full | Reason::Other(_)))) => {
+                let error = Failure::Definite(reason);
+                tracing::warn!(%error, "Expired tasks cannot be deleted now");
+                self.retention.failed(Instant::now());
+            }
+            Err(failure @ Failure::Unknown(_)) => return Err(Ended(failure)),
         }
         Ok(())
     }

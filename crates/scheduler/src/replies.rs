@@ -12,21 +12,17 @@ pub(crate) struct Replies {
     waiting: BTreeMap<Caller, Waiting>,
 }
 
-enum Waiting {
+pub(crate) enum Waiting {
     Submit(oneshot::Sender<Result<Vec<Accepted>>>),
-    Cancel(oneshot::Sender<Result<StateWord>>),
+    Cancel(oneshot::Sender<Vec<Result<StateWord>>>),
+    Drain(oneshot::Sender<Result<u32>>),
+    Forget(oneshot::Sender<Result<u32>>),
+    Pause(oneshot::Sender<Result<()>>),
 }
 
 impl Replies {
-    pub fn submit(&mut self, reply: oneshot::Sender<Result<Vec<Accepted>>>) -> Caller {
-        self.add(Waiting::Submit(reply))
-    }
-
-    pub fn cancel(&mut self, reply: oneshot::Sender<Result<StateWord>>) -> Caller {
-        self.add(Waiting::Cancel(reply))
-    }
-
-    fn add(&mut self, waiting: Waiting) -> Caller {
+    /// Somebody waits for an answer.
+    pub fn add(&mut self, waiting: Waiting) -> Caller {
         self.last += 1;
         self.waiting.insert(Caller(self.last), waiting);
         Caller(self.last)
@@ -34,12 +30,17 @@ impl Replies {
 
     /// Answers a caller. One that has gone away doesn't hear it; what was decided stands.
     pub fn answer(&mut self, caller: Caller, reply: Reply) {
-        match (self.waiting.remove(&caller), reply) {
-            (Some(Waiting::Submit(to)), Reply::Submitted(result)) => drop(to.send(result)),
-            (Some(Waiting::Cancel(to)), Reply::Cancelled(result)) => drop(to.send(result)),
-            (None, _)
-            | (Some(Waiting::Submit(_)), Reply::Cancelled(_))
-            | (Some(Waiting::Cancel(_)), Reply::Submitted(_)) => {}
+        match (reply, self.waiting.remove(&caller)) {
+            (Reply::Submitted(result), Some(Waiting::Submit(to))) => drop(to.send(result)),
+            (Reply::Cancelled(result), Some(Waiting::Cancel(to))) => drop(to.send(result)),
+            (Reply::Drained(result), Some(Waiting::Drain(to))) => drop(to.send(result)),
+            (Reply::Forgotten(result), Some(Waiting::Forget(to))) => drop(to.send(result)),
+            (Reply::Paused(result), Some(Waiting::Pause(to))) => drop(to.send(result)),
+            // The engine answers what was asked.
+            (
+                Reply::Submitted(_) | Reply::Cancelled(_) | Reply::Drained(_) | Reply::Forgotten(_) | Reply::Paused(_),
+                Some(_) | None,
+            ) => {}
         }
     }
 }

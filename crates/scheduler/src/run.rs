@@ -1,10 +1,11 @@
 //! Run: a scheduler from its flags to its stop.
 
-use crate::{Options, core::Core, grpc::Door, mailbox::mailbox, story, view::Views};
+use crate::{Options, core::Core, grpc::Door, mailbox::mailbox, retention::Retention, story, view::Views};
 use domain::limits;
 use service::{Api, Fatal, Service, Stopping};
-use std::{ffi::OsString, process::ExitCode};
+use std::{ffi::OsString, process::ExitCode, sync::Arc};
 use store::{Store as _, sqlite::SqliteStore, writer::Writer};
+use tokio::sync::Notify;
 use wire::v1::scheduler_server::SchedulerServer;
 
 /// The scheduler's `main`: `args` begin with the program's name.
@@ -23,7 +24,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 /// # Errors
 /// What keeps it from starting: the address, the data directory, the store.
 pub async fn run(options: Options, stopping: Stopping) -> service::Result<()> {
-    let Options { listen, data_dir, lost_after, common } = options;
+    let Options { listen, data_dir, lost_after, retention, common } = options;
     // The store first: it locks the directory, and a second scheduler should hear of that, not of its port.
     let store = SqliteStore::open(&data_dir).map_err(|error| Fatal::new(error.to_string()))?;
     let reader = store.reader();
@@ -33,13 +34,16 @@ pub async fn run(options: Options, stopping: Stopping) -> service::Result<()> {
     readiness.waiting("store", "the store is being opened");
     let (handle, messages) = mailbox();
     let (views, view) = Views::new();
-    let (story, telling) = story::start(&data_dir, std::sync::Arc::clone(&reader), handle.clone())?;
+    let (story, telling) = story::start(&data_dir, Arc::clone(&reader), handle.clone())?;
+    let deleted = Arc::new(Notify::new());
+    let sweeping = story.clone().sweep(Arc::clone(&deleted));
     let core = Core {
         writer,
         messages,
         story: story.clone(),
         views,
         lost_after,
+        retention: Retention::new(retention, Arc::clone(&deleted)),
         readiness: readiness.clone(),
         stopping: stopping.clone(),
     };
@@ -49,8 +53,10 @@ pub async fn run(options: Options, stopping: Stopping) -> service::Result<()> {
         .max_encoding_message_size(limits::MESSAGE_BYTES);
     let looping = tokio::spawn(core.run());
     let telling = tokio::spawn(telling);
+    let sweeping = tokio::spawn(sweeping);
     service.serve(Api::new(wire::DESCRIPTOR).serving(server), &stopping).await?;
     looping.await?;
+    sweeping.abort();
     telling.abort();
     Ok(())
 }

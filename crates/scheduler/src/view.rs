@@ -1,5 +1,6 @@
 //! Views: what readers see of workers and queues, at most 100 ms old (PROTOCOL P3).
 
+use domain::Counts;
 use driver::Driver;
 use engine::{Snapshot, Stats};
 use std::{
@@ -18,12 +19,14 @@ pub struct View {
     pub snapshot: Arc<Snapshot>,
     /// Counters of this reign.
     pub stats: Stats,
+    /// All tasks by state, as committed: members of arrays count, arrays don't.
+    pub counts: Counts,
 }
 
 impl View {
     /// The view of a driver.
     pub fn of(driver: &Driver) -> Self {
-        Self { snapshot: Arc::new(driver.snapshot()), stats: driver.engine().stats() }
+        Self { snapshot: Arc::new(driver.snapshot()), stats: driver.engine().stats(), counts: *driver.counts() }
     }
 }
 

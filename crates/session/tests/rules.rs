@@ -24,8 +24,10 @@ fn start(n: u64) -> Order {
         labels: BTreeMap::new(),
         priority: 0,
         queue: "default".into(),
+        run_at: None,
+        array: None,
     };
-    Order::Start(Start { attempt: attempt(n), spec: Arc::new(spec), class: 1 })
+    Order::Start(Start { attempt: attempt(n), spec: Arc::new(spec), class: 1, entry: None })
 }
 
 fn welcome(store: &str) -> Order {
@@ -218,6 +220,21 @@ fn what_is_not_acknowledged_is_said_again_with_new_numbers() {
     assert_eq!(said(&effects), ["1 1 exit code 0"]);
     assert_eq!(rig.order([Order::Forget(1)]), [Effect::Drop(attempt(1))]);
     assert_eq!(rig.session.held().count(), 0);
+}
+
+#[test]
+fn members_of_an_array_are_attempts_of_their_own_and_keep_their_entries() {
+    let mut rig = Rig::open(2);
+    let member = |index: u32| {
+        let Order::Start(start) = start(1) else { panic!("a start") };
+        let attempt = AttemptId { task: attempt(1).task.member(index), ..attempt(1) };
+        Start { attempt, entry: Some(format!("line {index}").into()), ..start }
+    };
+    let effects = rig.order([1, 2, 3].map(|index| Order::Start(member(index))));
+    assert_eq!(effects[..2], [1, 2].map(|index| Effect::Start(member(index))));
+    let mut effects = rig.give(Input::KeeperLost { attempt: member(1).attempt });
+    effects.retain(|effect| matches!(effect, Effect::Start(_)));
+    assert_eq!(effects, [Effect::Start(member(3))], "from the queue as it came");
 }
 
 #[test]

@@ -12,6 +12,9 @@ pub(crate) struct Checks {
     exits: BTreeMap<AttemptId, (Exit, Totals)>,
     ends: BTreeMap<TaskId, StateWord>,
     last_event: BTreeMap<TaskId, u64>,
+    pub lines: crate::lines::Lines,
+    /// Commits that succeeded.
+    pub commits: u64,
 }
 
 impl Checks {
@@ -44,8 +47,15 @@ impl World {
         for id in accepted {
             let Ok(Some(task)) = reader.task(id) else { panic!("{id} was acknowledged and is gone") };
             assert!(task.state.is_final(), "{id} is stuck: {:?}", task.state);
-            self.check_task(&task);
-            self.report.tasks += 1;
+            for member in crate::lines::members(&task) {
+                let Ok(Some(task)) = reader.task(member) else { panic!("{member} is gone") };
+                assert!(task.state.is_final(), "{member} is stuck: {:?}", task.state);
+                self.check_task(&task);
+                self.report.tasks += 1;
+            }
+            if task.array.is_some() {
+                self.check_array(&task);
+            }
         }
         for worker in &self.workers {
             let left: Vec<_> = Worker::running(worker).collect();
@@ -57,11 +67,35 @@ impl World {
         self.report.refused += stats.refused_reports;
     }
 
+    /// P5: an array's state and numbers follow from its members'.
+    fn check_array(&self, array: &Task) {
+        let reader = self.scheduler.disk.reader();
+        let mut counts = domain::Counts::default();
+        for id in crate::lines::members(array) {
+            let Ok(Some(member)) = reader.task(id) else { panic!("{id} is gone") };
+            counts.add(member.state.word(), 1);
+        }
+        assert_eq!(array.array.as_ref().map(|books| books.counts), Some(counts), "{}: members", array.id);
+        let order = [StateWord::Failed, StateWord::TimedOut, StateWord::Cancelled, StateWord::Completed];
+        let word = order.into_iter().find(|word| counts.get(*word) > 0);
+        assert_eq!(Some(array.state.word()), word, "{}: its end and its members'", array.id);
+        let mut numbers: Vec<u64> = array.events().iter().map(|e| e.stamp.event).collect();
+        let progress = reader.progress(array.id, 0).unwrap_or_default();
+        numbers.extend(progress.iter().map(|e| e.stamp.event));
+        numbers.sort_unstable();
+        assert_eq!(numbers, (1..=array.events).collect::<Vec<_>>(), "{}: numbers of events", array.id);
+    }
+
     fn check_task(&self, task: &Task) {
         let id = task.id;
         // G4: attempts count up from 1.
         for (attempt, want) in task.attempts().zip(1..) {
             assert_eq!(attempt.no.0, want, "{id}: numbers of attempts");
+        }
+        // P4.3: what is run again has the place that it had.
+        if let Some(of) = task.retry_of.filter(|_| id.index().is_none()) {
+            let before = self.scheduler.disk.reader().task(of).ok().flatten();
+            assert_eq!(before.map(|before| before.ready_seq), Some(task.ready_seq), "{id}: its place");
         }
         // The story has no gaps but for progress, of which there is none here.
         let numbers: Vec<u64> = task.events().iter().map(|e| e.stamp.event).collect();
@@ -69,9 +103,10 @@ impl World {
         if let Some(seen) = self.checks.ends.get(&id) {
             assert_eq!(*seen, task.state.word(), "{id}: the end that was published");
         }
-        // G8: what was cancelled with acknowledgement never completes.
+        // G8: what was cancelled with acknowledgement never completes, nor does a member of what was.
         let State::Final(end) = &task.state else { return };
-        if self.client.cancelled.contains(&id) {
+        let of_array = id.array().and_then(|array| self.client.cancelled.get(&array));
+        if self.client.cancelled.contains_key(&id) || of_array.is_some_and(|ended| !ended.contains(&id)) {
             assert!(matches!(end, Final::Cancelled { .. }), "{id} was cancelled and is {end:?}");
         }
         if *end != Final::Completed {

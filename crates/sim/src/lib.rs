@@ -5,6 +5,8 @@
 
 mod check;
 mod client;
+mod draw;
+mod lines;
 mod rng;
 mod scheduler;
 mod worker;

@@ -1,7 +1,7 @@
 //! The scheduler's process: the driver with its I/O done by the world.
 
 use crate::world::{Happening, Plant, World};
-use domain::{AttemptId, Batch, Fact, FrameNo, Need, Order, OrderBatch, SHARD};
+use domain::{AttemptId, Batch, FrameNo, Need, Order, OrderBatch, SHARD, StateWord, Want};
 use driver::{Driver, Outcome, Step};
 use engine::{Caller, Config, Effect, Input, SessionId};
 use session::ToScheduler;
@@ -13,6 +13,9 @@ use store::{
     Failure, Reason, Store as _,
     memory::{Fault, MemoryStore},
 };
+
+/// So small that paging happens in every seed.
+const WINDOW: usize = 3;
 
 /// The disk, and the process if it is up.
 #[derive(Default)]
@@ -38,13 +41,16 @@ pub(crate) struct Process {
 
 enum Job {
     Facts(Vec<Need>),
+    Ahead(Want),
     Commit(Batch),
 }
 
 impl Scheduler {
     /// Nothing is being decided or committed, and every task has ended.
     pub fn is_idle(&self) -> bool {
-        self.process.as_ref().is_some_and(|p| !p.driver.is_busy() && p.driver.engine().open_tasks() == 0)
+        let idle = |p: &Process| !p.driver.is_busy() && p.jobs.is_empty() && p.driver.engine().residents() == 0;
+        self.process.as_ref().is_some_and(idle)
+            && self.disk.reader().counts().is_ok_and(|counts| counts.sum(|word: StateWord| !word.is_final()) == 0)
     }
 
     /// How far the output of an attempt is stored without a gap.
@@ -67,6 +73,7 @@ impl World {
             silence: Duration::from_secs(15),
             store_id: opened.store_id,
             epoch: opened.epoch,
+            window: WINDOW,
         };
         let mut driver = Driver::new(self.clocks(), config, loaded);
         for attempt in live {
@@ -82,6 +89,7 @@ impl World {
             sessions: BTreeMap::new(),
             ticking: false,
         });
+        self.recall_lines();
         self.turn();
     }
 
@@ -125,13 +133,19 @@ impl World {
 
     /// Lets the driver go on.
     fn turn(&mut self) {
+        self.turn_with(None);
+    }
+
+    /// Lets the driver go on, after a step that it has asked for already.
+    fn turn_with(&mut self, mut first: Option<Step>) {
         let now = self.clocks();
         let Some(process) = &mut self.scheduler.process else { return };
         let reign = process.reign;
         let mut jobs = 0;
-        while let Some(step) = process.driver.poll(now) {
+        while let Some(step) = first.take().or_else(|| process.driver.poll(now)) {
             process.jobs.push_back(match step {
                 Step::Ask(needs) => Job::Facts(needs),
+                Step::Ahead(want) => Job::Ahead(want),
                 Step::Commit(batch) => Job::Commit(batch),
             });
             jobs += 1;
@@ -159,8 +173,14 @@ impl World {
         match process.jobs.pop_front() {
             None => {}
             Some(Job::Facts(needs)) => {
-                let facts: Vec<Fact> = process.store.facts(&needs).unwrap_or_default();
-                process.driver.facts(now, &facts);
+                let facts = process.store.facts(&needs).unwrap_or_default();
+                let step = process.driver.facts(now, facts);
+                return self.turn_with(step);
+            }
+            Some(Job::Ahead(want)) => {
+                if let Ok(ahead) = process.store.ahead(&want) {
+                    process.driver.ahead(now, ahead);
+                }
             }
             Some(Job::Commit(batch)) => {
                 if faulty {
@@ -176,6 +196,7 @@ impl World {
                 match result {
                     Ok(_) => {
                         let effects = process.driver.committed();
+                        self.check_books();
                         self.release(effects);
                     }
                     Err(failure) => return self.fail(&failure),
@@ -212,7 +233,7 @@ impl World {
                     self.after(delay, Happening::Answer { call, reply });
                 }
                 Effect::Order(session, order) => orders.entry(session).or_default().push(order),
-                Effect::Publish { event, tail: _ } => self.checks.published(&event),
+                Effect::Publish { event, tail: _ } => self.published(&event),
                 Effect::Close(session, _) => {
                     if let Some(connection) = self.connections.get(&session.0) {
                         self.cut(connection.worker);

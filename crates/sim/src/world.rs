@@ -60,6 +60,12 @@ pub struct Report {
     pub unknown_applied: u64,
     /// Reports refused.
     pub refused: u64,
+    /// Members of arrays among the tasks.
+    pub members: u64,
+    /// Tasks that were run again as new ones.
+    pub retried: u64,
+    /// The most tasks that were in memory at once.
+    pub peak: u64,
 }
 
 impl Report {
@@ -72,14 +78,18 @@ impl Report {
         self.lost += other.lost;
         self.unknown_applied += other.unknown_applied;
         self.refused += other.refused;
+        self.members += other.members;
+        self.retried += other.retried;
+        self.peak = self.peak.max(other.peak);
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { hash: _, steps, tasks, attempts, lost, unknown_applied, refused } = self;
-        write!(f, "{steps} steps, {tasks} tasks, {attempts} attempts, {lost} lost, ")?;
-        write!(f, "{unknown_applied} unknown commits applied, {refused} reports refused")
+        let Self { hash: _, steps, tasks, attempts, lost, unknown_applied, refused, members, retried, peak } = self;
+        write!(f, "{steps} steps, {tasks} tasks ({members} of arrays), {attempts} attempts, {lost} lost, ")?;
+        write!(f, "{retried} retried, {unknown_applied} unknown commits applied, {refused} reports refused, ")?;
+        write!(f, "at most {peak} tasks in memory")
     }
 }
 
@@ -267,7 +277,7 @@ impl World {
             self.now = when;
             if !self.calm && when.0 >= STORM {
                 self.calm = true;
-                self.client.storm_is_over();
+                self.client.storm_is_over(self.workers.len());
             }
             if when > end || (self.calm && self.settled()) {
                 return;

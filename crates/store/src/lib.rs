@@ -10,20 +10,34 @@ pub mod writer;
 mod conformance;
 mod record;
 mod spelling;
+mod waiting;
 
-use domain::{Batch, Commit, Epoch, Event, Fact, Frame, Loaded, Need, Page, PageRequest, StateWord, Task, TaskId};
+use domain::{Ahead, Batch, Commit, Counts, Epoch, Event, Fact, Frame, Loaded, Need, Page, PageRequest, Task, TaskId};
+use domain::{UnixMillis, Want};
 use std::{fmt, sync::Arc};
 
 /// The writing side: owned by one thread.
 pub trait Store: Send {
     /// Begins a new reign: takes the next epoch, durably. Commits of older epochs fail from now on.
     fn begin(&mut self) -> Result<Opened, Failure>;
-    /// Everything that isn't final, and what else the engine starts from.
+    /// What runs, and what else the engine starts from. Costs nothing for what waits.
     fn load(&mut self) -> Result<Loaded, Failure>;
     /// Makes a batch durable: it is fsynced when this returns. An empty batch still proves that the epoch is current.
     fn commit(&mut self, batch: &Batch) -> Result<Commit, Failure>;
     /// Looks up what the engine needs and doesn't hold.
     fn facts(&mut self, needs: &[Need]) -> Result<Vec<Fact>, Failure>;
+    /// Reads ahead for the engine.
+    fn ahead(&mut self, want: &Want) -> Result<Ahead, Failure>;
+    /// Deletes tasks that became final before `finished_before`, with all that belongs to them: looks at no more than
+    /// `limit` rows, oldest tasks first, behind the place `after` (0: from the oldest). Fails, definitely, if `epoch` is not
+    /// current.
+    fn expire(
+        &mut self,
+        epoch: Epoch,
+        finished_before: UnixMillis,
+        after: i64,
+        limit: usize,
+    ) -> Result<Expired, Failure>;
     /// A reader on the same data: sees what has been committed.
     fn reader(&self) -> Arc<dyn Reader>;
 }
@@ -40,10 +54,38 @@ pub trait Reader: Send + Sync {
     fn progress(&self, task: TaskId, after: u64) -> Result<Vec<Event>, Failure>;
     /// The tails stored with results ([`domain::Write::Tail`]): (event they follow, frame), by attempt and frame.
     fn tails(&self, task: TaskId) -> Result<Vec<(u64, Frame)>, Failure>;
-    /// How many queued tasks of this task's queue and priority have a smaller `ready_seq`; counts up to `limit`.
-    fn ahead(&self, task: &Task, limit: u64) -> Result<u64, Failure>;
-    /// How many tasks are in each state.
-    fn counts(&self) -> Result<Vec<(StateWord, u64)>, Failure>;
+    /// How many queued tasks of this task's class have an earlier place, members of arrays included; counts up to `limit`.
+    fn behind(&self, task: &Task, limit: u64) -> Result<u64, Failure>;
+    /// How many tasks are in each state; members count, arrays don't.
+    fn counts(&self) -> Result<Counts, Failure>;
+    /// Queues that have tasks or are paused, by name.
+    fn queues(&self) -> Result<Vec<Queue>, Failure>;
+    /// Indexes of an array's members that failed or timed out, ascending.
+    fn failed_members(&self, array: TaskId) -> Result<Vec<u32>, Failure>;
+    /// The entries of these ranks of an array, in the order asked; empty if the array has none.
+    fn entries(&self, array: TaskId, ranks: &[u64]) -> Result<Vec<Arc<str>>, Failure>;
+}
+
+/// A queue as readers see it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Queue {
+    /// Its name.
+    pub name: String,
+    /// Its tasks by state; members count, arrays don't.
+    pub counts: Counts,
+    /// Nothing of it is given to workers.
+    pub paused: bool,
+}
+
+/// What one step of [`Store::expire`] did.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Expired {
+    /// Tasks deleted; members count, arrays don't.
+    pub tasks: u64,
+    /// How many of them were in each state.
+    pub counts: Counts,
+    /// Where the next step begins; `None`: there is nothing behind this that is old enough.
+    pub next: Option<i64>,
 }
 
 /// What a reign starts with.

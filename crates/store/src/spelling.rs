@@ -1,6 +1,6 @@
-//! Ids as people abbreviate them: a prefix or suffix of the hyphenated text.
+//! Ids as people abbreviate them: a prefix or suffix of the hyphenated text, and a member's index behind a dot.
 
-use domain::TaskId;
+use domain::{TaskId, limits};
 use std::ops::RangeInclusive;
 
 /// Newest tasks that are looked at for a suffix: about 30 ms; older ones need their full id or a prefix.
@@ -9,6 +9,24 @@ pub(crate) const SUFFIX_SCAN: usize = 100_000;
 const TIME_DIGITS: usize = 12;
 /// Bits of the row key below the time.
 const KEY_BITS: u32 = 15;
+
+/// What people type, taken apart.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Spelling<'a> {
+    /// Names the task: `last`, or an abbreviation.
+    pub task: &'a str,
+    /// Of its members, this one.
+    pub index: Option<u32>,
+}
+
+impl<'a> Spelling<'a> {
+    /// `None` if what is behind the dot is no index, written as ids are.
+    pub(crate) fn parse(text: &'a str) -> Option<Self> {
+        let Some((task, digits)) = text.split_once('.') else { return Some(Self { task: text, index: None }) };
+        let index: u32 = digits.parse().ok().filter(|index| *index <= limits::ARRAY_INDEX)?;
+        (index.to_string() == digits).then_some(Self { task, index: Some(index) })
+    }
+}
 
 /// An abbreviation in lower case. `None` if no id can contain it.
 pub(crate) fn abbreviation(text: &str) -> Option<String> {

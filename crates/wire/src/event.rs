@@ -38,6 +38,7 @@ pub fn output_event(frame: Frame, after: u64, sequence: u64) -> v1::TaskEvent {
 fn body(kind: &EventKind, attempt: u32, at: UnixMillis) -> Body {
     match kind {
         EventKind::Accepted => state(StateWord::Queued, "accepted".into(), None),
+        EventKind::Begun => state(StateWord::Running, "first member sent to a worker".into(), None),
         EventKind::Dispatched(worker) => state(StateWord::Dispatched, format!("sent to worker {worker}"), Some(worker)),
         EventKind::Started(worker) => state(StateWord::Running, format!("started on worker {worker}"), Some(worker)),
         EventKind::Progressed(progress) => {

@@ -2,8 +2,11 @@
 //!
 //! Must never decide anything: it checks form (ids, ranges, enums) and translates.
 
+mod array;
+mod bulk;
 mod error;
 mod event;
+mod explain;
 mod output;
 mod page;
 mod resume;
@@ -12,13 +15,17 @@ mod status;
 mod task;
 pub mod worker;
 
+pub use array::v1_queue;
+pub use bulk::{cancel_filter, queue_name, worker_id};
 pub use error::{error, http_status, status};
 pub use event::{ProgressView, output_event, state_event};
+pub use explain::v1_explained;
 pub use output::{chunk, stream_name};
 pub use page::{page_request, page_response};
 pub use resume::{Resume, broken, unsent};
+pub use spec::{check_spec, spec};
 pub use status::{task_status, words_of};
-pub use task::{submit_entry, task_id, v1_task};
+pub use task::{retry_ids, submit_entry, task_id, v1_task};
 
 /// Generated from `proto/orchestrator/v1`.
 #[allow(clippy::all, clippy::pedantic, missing_docs)]

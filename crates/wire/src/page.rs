@@ -1,7 +1,7 @@
 //! Lists: filters, page sizes and page tokens.
 
 use crate::{status::words_of, v1};
-use domain::{Cursor, Error, Page, PageRequest, Result, TaskFilter, WorkerId, limits};
+use domain::{Cursor, Error, Page, PageRequest, Result, StateWord, TaskFilter, TaskId, WorkerId, limits};
 
 /// Version of the token's form, so that a later form is told apart.
 const TOKEN: &str = "p1-";
@@ -11,27 +11,46 @@ const TOKEN: &str = "p1-";
 /// # Errors
 /// [`domain::Kind::Invalid`], naming the field.
 pub fn page_request(request: v1::ListTasksRequest) -> Result<PageRequest> {
-    let v1::ListTasksRequest { statuses, worker_id, name, page_size, page_token, queue } = request;
+    let v1::ListTasksRequest { statuses, worker_id, name, page_size, page_token, queue, array_id } = request;
     let mut states = Vec::new();
     for status in statuses {
         states.extend(words_of("statuses", status)?);
     }
-    let some = |text: String| if text.is_empty() { None } else { Some(text) };
     let limit = match usize::try_from(page_size) {
         Ok(0) => limits::PAGE_TASKS_DEFAULT,
         Ok(size) if size <= limits::PAGE_TASKS => size,
         Ok(_) | Err(_) => return Err(Error::field("page_size", format!("must be 0 to {}", limits::PAGE_TASKS))),
     };
-    Ok(PageRequest {
-        filter: TaskFilter {
-            states,
-            worker: some(worker_id).map(|w| WorkerId::new(&w)),
-            name: some(name),
-            queue: some(queue),
-        },
-        after: if page_token.is_empty() { None } else { Some(cursor(&page_token)?) },
-        limit,
-    })
+    let filter = filter(states, worker_id, name, queue, &array_id)?;
+    let after = if page_token.is_empty() { None } else { Some(cursor(&page_token, filter.array.is_some())?) };
+    Ok(PageRequest { filter, after, limit })
+}
+
+/// The filter that these fields are; empty ones mean any.
+pub(crate) fn filter(
+    states: Vec<StateWord>,
+    worker: String,
+    name: String,
+    queue: String,
+    array: &str,
+) -> Result<TaskFilter> {
+    let array = if array.is_empty() { None } else { Some(array_id(array)?) };
+    for (field, text) in [("name", &name), ("queue", &queue)] {
+        if array.is_some() && !text.is_empty() {
+            return Err(Error::field(field, "must be empty with `array_id`: all members have the array's"));
+        }
+    }
+    let some = |text: String| if text.is_empty() { None } else { Some(text) };
+    let worker = some(worker).map(|w| WorkerId::new(&w));
+    Ok(TaskFilter { states, worker, name: some(name), queue: some(queue), array })
+}
+
+fn array_id(text: &str) -> Result<TaskId> {
+    let id: TaskId = text.parse().map_err(|error| Error::field("array_id", error))?;
+    if id.index().is_some() {
+        return Err(Error::field("array_id", "is the id of a member, not of an array"));
+    }
+    Ok(id)
 }
 
 /// A page as it is answered.
@@ -44,19 +63,22 @@ fn token(cursor: Cursor) -> String {
     format!("{TOKEN}{:x}", cursor.0)
 }
 
-fn cursor(token: &str) -> Result<Cursor> {
+/// The place is a row key or, among members, an index + 1.
+fn cursor(token: &str, members: bool) -> Result<Cursor> {
+    let most = if members { i64::from(limits::ARRAY_INDEX) + 1 } else { i64::MAX };
     token
         .strip_prefix(TOKEN)
         .and_then(|hex| i64::from_str_radix(hex, 16).ok())
-        .filter(|key| *key >= 0)
+        .filter(|place| (0..=most).contains(place))
         .map(Cursor)
-        .ok_or_else(|| Error::field("page_token", "was not given out by ListTasks"))
+        .ok_or_else(|| Error::field("page_token", "was not given out by ListTasks for this list"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::StateWord;
+
+    const ID: &str = "0199a0b2-6d1c-7000-8a4f-3c2b1d0e9f88";
 
     #[test]
     fn a_page_token_leads_to_the_place_it_was_given_for() {
@@ -78,7 +100,19 @@ mod tests {
     fn a_status_stands_for_all_its_states() {
         let statuses = vec![v1::TaskStatus::Pending.into(), v1::TaskStatus::Failed.into()];
         let request = page_request(v1::ListTasksRequest { statuses, ..Default::default() }).unwrap();
-        assert_eq!(request.filter.states, [StateWord::Queued, StateWord::BackingOff, StateWord::Failed]);
+        assert_eq!(
+            request.filter.states,
+            [StateWord::Delayed, StateWord::Queued, StateWord::BackingOff, StateWord::Failed]
+        );
+    }
+
+    #[test]
+    fn members_of_an_array_have_places_of_their_own() {
+        let list = v1::ListTasksRequest { array_id: ID.into(), ..Default::default() };
+        let request = page_request(v1::ListTasksRequest { page_token: token(Cursor(1_000)), ..list.clone() }).unwrap();
+        assert_eq!((request.filter.array, request.after), (Some(ID.parse().unwrap()), Some(Cursor(1_000))));
+        let elsewhere = page_request(v1::ListTasksRequest { page_token: token(Cursor(i64::MAX)), ..list });
+        assert!(elsewhere.unwrap_err().text().starts_with("page_token: "));
     }
 
     #[test]
@@ -90,6 +124,9 @@ mod tests {
             ("page_token", v1::ListTasksRequest { page_token: "p1-xyz".into(), ..list() }),
             ("page_token", v1::ListTasksRequest { page_token: "p1--1".into(), ..list() }),
             ("statuses", v1::ListTasksRequest { statuses: vec![99], ..list() }),
+            ("array_id", v1::ListTasksRequest { array_id: "last".into(), ..list() }),
+            ("array_id", v1::ListTasksRequest { array_id: format!("{ID}.1"), ..list() }),
+            ("name", v1::ListTasksRequest { array_id: ID.into(), name: "n".into(), ..list() }),
         ];
         for (field, request) in table {
             let error = page_request(request).unwrap_err();

@@ -1,71 +1,110 @@
 //! What a client asks for: `TaskSpec` <-> [`Spec`], with every rule of form (CONTRACT 2).
 
-use crate::v1;
-use domain::{Error, HandlerRun, IdempotencyKey, Result, RetryPolicy, Run, ShellRun, Spec, WorkerId, limits};
+use crate::{array, v1};
+use domain::{
+    Error, HandlerRun, IdempotencyKey, Result, RetryPolicy, Run, ShellRun, Spec, UnixMillis, WorkerId, limits,
+};
 use prost::Message as _;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// The queue of specs that name none.
 const QUEUE_DEFAULT: &str = "default";
 
-/// Checks all rules, so that nobody who has a [`Spec`] needs to check it again.
+/// Reads a spec and, of an array with entries, those; checks all rules, so that nobody who has a [`Spec`] needs to check it
+/// again.
+///
+/// # Errors
+/// [`domain::Kind::Invalid`], naming the field.
+pub fn spec(wire: v1::TaskSpec) -> Result<(Spec, Vec<Arc<str>>)> {
+    let v1::TaskSpec {
+        name,
+        description,
+        payload,
+        timeout_secs,
+        max_retries,
+        idempotency_key,
+        worker,
+        labels,
+        priority,
+        queue,
+        timeout_ms,
+        array,
+        run_at_ms,
+        run,
+    } = wire;
+    let max_retries = u32::try_from(max_retries)
+        .map_err(|_| Error::field("max_retries", format!("must be 0 to {}", limits::RETRIES)))?;
+    let (array, entries) = array::read(array)?;
+    let mut spec = Spec {
+        name,
+        description,
+        run: run_from(run, payload)?,
+        timeout: timeout_from(timeout_secs, timeout_ms)?,
+        retry: RetryPolicy { max_retries },
+        key: None,
+        worker: if worker.is_empty() { None } else { Some(WorkerId::new(&worker)) },
+        labels,
+        priority,
+        queue: if queue.is_empty() { QUEUE_DEFAULT.into() } else { queue },
+        run_at: if run_at_ms == 0 { None } else { Some(UnixMillis(run_at_ms)) },
+        array,
+    };
+    spec.check()?;
+    spec.key = key_of(&idempotency_key, &spec, &entries)?;
+    Ok((spec, entries))
+}
+
+/// Checks a spec as [`spec`] does, and gives it back as it was.
+///
+/// # Errors
+/// As [`spec`].
+pub fn check_spec(mut wire: v1::TaskSpec) -> Result<v1::TaskSpec> {
+    // Entries may be millions: they are looked at where they are, not copied.
+    let entries = wire.array.as_mut().map(|array| std::mem::take(&mut array.entries));
+    let (spec, _) = spec(wire.clone())?;
+    if let (Some(array), Some(entries), Some(read)) = (&mut wire.array, entries, &spec.array) {
+        array::check_entries(&entries, &read.ranges)?;
+        array.entries = entries;
+    }
+    Ok(wire)
+}
+
+/// As [`spec`], without the entries.
 impl TryFrom<v1::TaskSpec> for Spec {
     type Error = Error;
     fn try_from(wire: v1::TaskSpec) -> Result<Self> {
-        let v1::TaskSpec {
-            name,
-            description,
-            payload,
-            timeout_secs,
-            max_retries,
-            idempotency_key,
-            worker,
-            labels,
-            priority,
-            queue,
-            timeout_ms,
-            run,
-        } = wire;
-        let max_retries = u32::try_from(max_retries)
-            .map_err(|_| Error::field("max_retries", format!("must be 0 to {}", limits::RETRIES)))?;
-        let mut spec = Self {
-            name,
-            description,
-            run: run_from(run, payload)?,
-            timeout: timeout_from(timeout_secs, timeout_ms)?,
-            retry: RetryPolicy { max_retries },
-            key: None,
-            worker: if worker.is_empty() { None } else { Some(WorkerId::new(&worker)) },
-            labels,
-            priority,
-            queue: if queue.is_empty() { QUEUE_DEFAULT.into() } else { queue },
-        };
-        spec.check()?;
-        spec.key = key_of(&idempotency_key, &spec)?;
-        Ok(spec)
+        spec(wire).map(|(spec, _)| spec)
     }
 }
 
 impl From<&Spec> for v1::TaskSpec {
-    /// The idempotency key is not given back: only its hash is kept.
+    /// The idempotency key is not given back: only its hash is kept. Nor are entries, which are kept apart.
     fn from(spec: &Spec) -> Self {
-        let Spec { name, description, run, timeout, retry, key: _, worker, labels, priority, queue } = spec;
-        let (timeout_secs, timeout_ms) = timeout_to(*timeout);
-        let (run, payload) = run_to(run);
-        Self {
-            name: name.clone(),
-            description: description.clone(),
-            payload,
-            timeout_secs,
-            max_retries: i32::try_from(retry.max_retries).unwrap_or(i32::MAX),
-            idempotency_key: String::new(),
-            worker: worker.as_ref().map_or_else(String::new, |w| w.as_str().into()),
-            labels: labels.clone(),
-            priority: *priority,
-            queue: queue.clone(),
-            timeout_ms,
-            run,
-        }
+        Self { array: spec.array.as_ref().map(array::shown), ..one_member(spec) }
+    }
+}
+
+/// A spec without what makes it an array's: what each member runs.
+pub(crate) fn one_member(spec: &Spec) -> v1::TaskSpec {
+    let Spec { name, description, run, timeout, retry, key: _, worker, labels, priority, queue, run_at, array: _ } =
+        spec;
+    let (timeout_secs, timeout_ms) = timeout_to(*timeout);
+    let (run, payload) = run_to(run);
+    v1::TaskSpec {
+        name: name.clone(),
+        description: description.clone(),
+        payload,
+        timeout_secs,
+        max_retries: i32::try_from(retry.max_retries).unwrap_or(i32::MAX),
+        idempotency_key: String::new(),
+        worker: worker.as_ref().map_or_else(String::new, |w| w.as_str().into()),
+        labels: labels.clone(),
+        priority: *priority,
+        queue: queue.clone(),
+        timeout_ms,
+        array: None,
+        run_at_ms: run_at.map_or(0, |at| at.0),
+        run,
     }
 }
 
@@ -134,7 +173,7 @@ fn timeout_to(timeout: Option<Duration>) -> (i32, Option<i64>) {
 
 /// Hashes queue and key, and the whole spec as it is understood (defaults filled in), so that two spellings of the same
 /// wish are the same body.
-fn key_of(text: &str, spec: &Spec) -> Result<Option<IdempotencyKey>> {
+fn key_of(text: &str, spec: &Spec, entries: &[Arc<str>]) -> Result<Option<IdempotencyKey>> {
     if text.is_empty() {
         return Ok(None);
     }
@@ -142,10 +181,14 @@ fn key_of(text: &str, spec: &Spec) -> Result<Option<IdempotencyKey>> {
         return Err(Error::field("idempotency_key", format!("is over {} characters", limits::WORD_CHARS)));
     }
     let mut key = blake3::Hasher::new();
-    // The length keeps (queue "a", key "bc") apart from (queue "ab", key "c").
+    // The length keeps (queue "a", key "bc") apart from (queue "ab", key "c"); and entries ("a", "bc") from ("ab", "c").
     key.update(&(spec.queue.len() as u64).to_le_bytes()).update(spec.queue.as_bytes()).update(text.as_bytes());
-    let body = blake3::hash(&v1::TaskSpec::from(spec).encode_to_vec());
-    Ok(Some(IdempotencyKey { key: half(key.finalize()), body: half(body) }))
+    let mut body = blake3::Hasher::new();
+    body.update(&v1::TaskSpec::from(spec).encode_to_vec());
+    for entry in entries {
+        body.update(&(entry.len() as u64).to_le_bytes()).update(entry.as_bytes());
+    }
+    Ok(Some(IdempotencyKey { key: half(key.finalize()), body: half(body.finalize()) }))
 }
 
 fn half(hash: blake3::Hash) -> [u8; 16] {

@@ -6,7 +6,7 @@ use domain::{Error, Result, StateWord};
 /// The status of a state word.
 pub fn task_status(word: StateWord) -> TaskStatus {
     match word {
-        StateWord::Queued | StateWord::BackingOff => TaskStatus::Pending,
+        StateWord::Delayed | StateWord::Queued | StateWord::BackingOff => TaskStatus::Pending,
         StateWord::Dispatched => TaskStatus::Dispatched,
         StateWord::Running | StateWord::Cancelling => TaskStatus::Running,
         StateWord::Completed => TaskStatus::Completed,

@@ -20,23 +20,35 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn array()(ranges in proptest::collection::vec((0..20_u32, 0..20_u32), 0..3),
+               entries in proptest::collection::vec("[a\u{0}é]{0,3}", 0..4)) -> v1::TaskArray {
+        let ranges = ranges.into_iter().map(|(first, last)| v1::Range { first, last }).collect();
+        v1::TaskArray { ranges, entries }
+    }
+}
+
+prop_compose! {
     fn spec()(name in ".{0,12}", description in ".{0,12}", payload in any::<Vec<u8>>(),
               timeout_secs in prop_oneof![0..3_000_000_i32, any::<i32>()], max_retries in prop_oneof![0..=100_i32, any::<i32>()],
               idempotency_key in ".{0,3}", worker in "[a-z./ ]{0,4}", labels in words(), priority: i32,
               queue in "[a-z]{0,4}", timeout_ms in proptest::option::of(prop_oneof![0..10_000_i64, any::<i64>()]),
+              run_at_ms in prop_oneof![0..10_000_i64, any::<i64>()], array in proptest::option::of(array()),
               run in proptest::option::of(shell().prop_map(Run::Shell))) -> v1::TaskSpec {
         let payload = if run.is_some() { Vec::new() } else { payload };
         v1::TaskSpec { name, description, payload, timeout_secs, max_retries, idempotency_key, worker, labels, priority,
-                       queue, timeout_ms, run }
+                       queue, timeout_ms, run_at_ms, array, run }
     }
 }
 
 proptest! {
     #[test]
     fn what_is_accepted_means_the_same_when_said_again(wire in spec()) {
-        if let Ok(spec) = Spec::try_from(wire) {
-            let again = Spec::try_from(v1::TaskSpec::from(&spec)).unwrap();
-            prop_assert_eq!(again, Spec { key: None, ..spec });
+        if let Ok((spec, entries)) = wire::spec(wire) {
+            let mut said = v1::TaskSpec::from(&spec);
+            if let Some(array) = &mut said.array {
+                array.entries = entries.iter().map(|entry| entry.as_ref().to_owned()).collect();
+            }
+            prop_assert_eq!(wire::spec(said).unwrap(), (Spec { key: None, ..spec }, entries));
         }
     }
 
@@ -47,6 +59,9 @@ proptest! {
         }
         if let Ok(wire) = v1::ListTasksRequest::decode(&*bytes) {
             let _ = wire::page_request(wire);
+        }
+        if let Ok(wire) = v1::CancelTasksRequest::decode(&*bytes) {
+            let _ = wire::cancel_filter(wire);
         }
         if let Ok(wire) = v1::SubmitEntry::decode(&*bytes) {
             let _ = wire::submit_entry(wire);

@@ -2,8 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use domain::{HandlerRun, Kind, RetryPolicy, Run, ShellRun, Spec, WorkerId};
-use std::{collections::BTreeMap, time::Duration};
+use domain::{ArraySpec, HandlerRun, Kind, Ranges, RetryPolicy, Run, ShellRun, Spec, UnixMillis, WorkerId, limits};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 use wire::v1::{self, task_spec};
 
 fn handler() -> v1::TaskSpec {
@@ -21,6 +24,12 @@ fn with_shell(change: impl FnOnce(&mut v1::ShellRun)) -> v1::TaskSpec {
     v1::TaskSpec { name: "job".into(), run: Some(task_spec::Run::Shell(shell)), ..Default::default() }
 }
 
+fn array(ranges: &[(u32, u32)], entries: &[&str]) -> v1::TaskSpec {
+    let ranges = ranges.iter().map(|(first, last)| v1::Range { first: *first, last: *last }).collect();
+    let entries = entries.iter().map(|entry| (*entry).to_owned()).collect();
+    v1::TaskSpec { array: Some(v1::TaskArray { ranges, entries }), ..shell("true") }
+}
+
 #[test]
 fn what_is_left_out_has_its_default() {
     let spec = Spec::try_from(handler()).unwrap();
@@ -35,6 +44,8 @@ fn what_is_left_out_has_its_default() {
         labels: BTreeMap::new(),
         priority: 0,
         queue: "default".into(),
+        run_at: None,
+        array: None,
     };
     assert_eq!(spec, expected);
 }
@@ -87,10 +98,22 @@ fn wrong_values_are_refused_by_the_name_of_their_field() {
         ("shell.env", env("A=B", "")),
         ("shell.env", env("", "x")),
         ("shell.env", env("A", "\0")),
+        ("run_at_ms", v1::TaskSpec { run_at_ms: -1, ..handler() }),
+        ("run_at_ms", v1::TaskSpec { run_at_ms: i64::MAX, ..handler() }),
+        ("array.ranges", array(&[], &[])),
+        ("array.ranges", array(&[(3, 1)], &[])),
+        ("array.ranges", array(&[(1, 3), (3, 3)], &[])),
+        ("array.ranges", array(&[(1, 1_000_000_000)], &[])),
+        ("array.ranges", array(&[(1, 10_000_001)], &[])),
+        ("array.entries", array(&[(1, 3)], &["a", "b"])),
+        ("array.entries", array(&[(1, 1)], &["a\0b"])),
+        ("array.entries", array(&[(1, 1)], &[&"x".repeat(limits::ENTRY_BYTES + 1)])),
+        ("array.entries", array(&[(1, 200)], &[&*"x".repeat(limits::ENTRY_BYTES); 200])),
     ];
     for (field, wire) in table {
         let shown = format!("{wire:.200?}");
-        let error = Spec::try_from(wire).unwrap_err();
+        let error = Spec::try_from(wire.clone()).unwrap_err();
+        assert_eq!(wire::check_spec(wire), Err(error.clone()));
         assert_eq!(error.kind(), Kind::Invalid, "{shown}");
         assert!(error.text().starts_with(&format!("{field}: ")), "{field}: {error}");
     }
@@ -116,6 +139,8 @@ fn everything_asked_arrives() {
         labels: [("gpu".into(), "a100".into())].into(),
         priority: i32::MIN,
         queue: "q".into(),
+        run_at: Some(UnixMillis(1_700_000_000_000)),
+        array: Some(ArraySpec { ranges: Ranges::parse("1-3,7").unwrap(), entries: false }),
     };
     assert_eq!(Spec::try_from(v1::TaskSpec::from(&spec)), Ok(spec.clone()));
     spec.run = Run::Handler(HandlerRun { payload: vec![1, 0, 2] });
@@ -137,6 +162,45 @@ fn the_same_wish_under_the_same_key_is_the_same_submit() {
     let other = key(v1::TaskSpec { priority: 1, ..wish.clone() });
     assert_eq!(other.key, key(wish.clone()).key);
     assert_ne!(other.body, key(wish).body, "another body is seen");
+}
+
+#[test]
+fn a_body_is_the_time_the_ranges_and_the_entries_as_well() {
+    let keyed = |spec| v1::TaskSpec { idempotency_key: "k".into(), ..spec };
+    let bodies = [
+        keyed(shell("true")),
+        keyed(v1::TaskSpec { run_at_ms: 5, ..shell("true") }),
+        keyed(array(&[(1, 2)], &[])),
+        keyed(array(&[(1, 3)], &[])),
+        keyed(array(&[(1, 2)], &["a", "bc"])),
+        keyed(array(&[(1, 2)], &["ab", "c"])),
+    ];
+    let bodies: BTreeSet<_> = bodies.map(|spec| key(spec).body).into();
+    assert_eq!(bodies.len(), 6);
+    let (split, joined) = (array(&[(2, 3), (1, 1)], &["a", "b", "c"]), array(&[(1, 3)], &["a", "b", "c"]));
+    assert_eq!(key(keyed(split)), key(keyed(joined)), "two spellings of the same ranges");
+}
+
+#[test]
+fn entries_travel_apart_from_their_spec() {
+    let id = "0199a0b2-6d1c-7000-8a4f-3c2b1d0e9f88";
+    let wire = array(&[(5, 6)], &["", "b"]);
+    assert_eq!(wire::check_spec(wire.clone()), Ok(wire.clone()));
+    let (task, spec, entries) = wire::submit_entry(v1::SubmitEntry { task_id: id.into(), spec: Some(wire) }).unwrap();
+    assert_eq!(task.to_string(), id);
+    assert_eq!(spec.array, Some(ArraySpec { ranges: Ranges::parse("5-6").unwrap(), entries: true }));
+    assert_eq!(entries.iter().map(|e| &**e).collect::<Vec<_>>(), ["", "b"]);
+}
+
+#[test]
+fn a_new_task_never_has_the_id_of_a_member() {
+    let id = "0199a0b2-6d1c-7000-8a4f-3c2b1d0e9f88";
+    let member = format!("{id}.7");
+    assert_eq!(wire::task_id(&member).unwrap().to_string(), member);
+    let entry = v1::SubmitEntry { task_id: member.clone(), spec: Some(handler()) };
+    assert!(wire::submit_entry(entry).unwrap_err().text().starts_with("task_id: "));
+    assert!(wire::retry_ids(&member, id).unwrap_err().text().starts_with("new_task_id: "));
+    assert!(wire::retry_ids(id, &member).is_ok(), "a member may be retried alone");
 }
 
 #[test]

@@ -3,10 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use domain::{
-    Attempt, AttemptId, AttemptNo, Ending, Event, EventKind, Exit, Final, Frame, Incarnation, Progress, Spec, Stamp,
-    State, StreamName, Task, TaskId, Totals, UnixMillis, Wait, WaitReason, WorkerId,
+    Attempt, AttemptId, AttemptNo, Due, Ending, Event, EventKind, Exit, Final, Frame, Incarnation, Members, Progress,
+    Spec, Stamp, State, StateWord, StreamName, Task, TaskId, Totals, UnixMillis, Wait, WaitReason, WorkerId,
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use wire::{
     ProgressView,
     v1::{self, TaskStatus, task_event},
@@ -128,6 +128,31 @@ fn task(state: State, ended: Vec<Attempt>) -> Task {
         progress: Progress { percent: 40, message: "at 40".into() },
         result: vec![7],
         updated: UnixMillis(50),
+        array: None,
+        entry: None,
+        retry_of: None,
+    }
+}
+
+/// An array of ten: two completed, one failed, one runs.
+fn an_array(state: State) -> Task {
+    let ranges = vec![v1::Range { first: 1, last: 10 }];
+    let entries = (0..10).map(|n| n.to_string()).collect();
+    let spec = v1::TaskSpec {
+        array: Some(v1::TaskArray { ranges, entries }),
+        ..v1::TaskSpec::from(&*task(state.clone(), Vec::new()).spec)
+    };
+    let mut books = Members::new(10, StateWord::Queued);
+    for (word, by) in
+        [(StateWord::Queued, -4), (StateWord::Completed, 2), (StateWord::Failed, 1), (StateWord::Running, 1)]
+    {
+        books.counts.change(word, by);
+    }
+    Task {
+        spec: Arc::new(Spec::try_from(spec).unwrap()),
+        array: Some(books),
+        retry_of: Some(TaskId::from_parts(7, 0, 1, 2)),
+        ..task(state, Vec::new())
     }
 }
 
@@ -176,4 +201,71 @@ fn lists_leave_out_what_may_be_large() {
     let spec = shown.spec.unwrap();
     let Some(v1::task_spec::Run::Shell(shell)) = spec.run else { panic!("no shell") };
     assert_eq!((shell.stdin.len(), spec.payload.len(), shown.result.len(), &*shell.command), (0, 0, 0, "cat"));
+}
+
+#[test]
+fn a_delayed_task_is_pending_and_says_until_when() {
+    let due = Due { at: UnixMillis(9_000), length: Duration::from_secs(9) };
+    let reason = WaitReason::Delayed { until: due.at };
+    let shown = wire::v1_task(&task(State::Pending(Wait::Delayed(due)), Vec::new()), &[reason], false);
+    assert_eq!(
+        (shown.status(), &*shown.state, &*shown.waiting_for[0].code),
+        (TaskStatus::Pending, "delayed", "delayed")
+    );
+}
+
+#[test]
+fn an_array_is_shown_with_its_members_by_state() {
+    let shown = wire::v1_task(&an_array(State::Begun { cancelling: false }), &[], false);
+    assert_eq!((shown.status(), &*shown.state, shown.exit_code), (TaskStatus::Running, "running", None));
+    assert_eq!((shown.progress_percent, &*shown.message), (30, "3 of 10 members final"));
+    let members = shown.members.unwrap();
+    assert_eq!((members.queued, members.running, members.completed, members.failed), (6, 1, 2, 1));
+    assert_eq!(shown.retry_of, TaskId::from_parts(7, 0, 1, 2).to_string());
+    let array = shown.spec.unwrap().array.unwrap();
+    assert_eq!((array.ranges, array.entries.len()), (vec![v1::Range { first: 1, last: 10 }], 0));
+}
+
+#[test]
+fn a_final_array_says_how_it_ended() {
+    let end = "1 of 10 members failed";
+    let shown = wire::v1_task(&an_array(State::Final(Final::Failed(end.into()))), &[], false);
+    assert_eq!((shown.status(), &*shown.message, shown.exit_code), (TaskStatus::Failed, end, Some(1)));
+}
+
+#[test]
+fn a_list_shows_an_array_without_its_ranges() {
+    let shown = wire::v1_task(&an_array(State::Pending(Wait::Queued)), &[], true);
+    assert_eq!(shown.spec.unwrap().array, None, "they may be a million");
+    assert_eq!(shown.members.unwrap().queued, 6);
+}
+
+#[test]
+fn a_member_says_whose_it_is_and_has_its_own_entry() {
+    let member = an_array(State::Begun { cancelling: false }).member(4, Some("line four".into())).unwrap();
+    let shown = wire::v1_task(&member, &[], false);
+    assert_eq!((shown.task_id, shown.array_id), (format!("{}.4", id()), id().to_string()));
+    assert_eq!((shown.array_index, shown.entry.as_deref()), (Some(4), Some("line four")));
+    assert_eq!((shown.members, shown.spec.unwrap().array), (None, None), "a member is no array");
+}
+
+#[test]
+fn an_array_begins_with_its_first_member() {
+    let event = wire::state_event(&event(2, 0, EventKind::Begun), 2);
+    let Some(task_event::Event::State(state)) = event.event else { panic!("no state") };
+    assert_eq!(
+        (state.status(), &*state.message, state.r#final),
+        (TaskStatus::Running, "first member sent to a worker", false)
+    );
+}
+
+#[test]
+fn why_a_task_waits_is_explained_worker_by_worker() {
+    let reason = WaitReason::NoMatch { requirement: "label gpu=a100".into(), workers: 2 };
+    let fits = vec![(WorkerId::new("w1"), Some("label gpu=a100".into()), true), (WorkerId::new("w2"), None, false)];
+    let shown = wire::v1_explained(StateWord::Queued, Some(&reason), fits);
+    assert_eq!((shown.status(), &*shown.state), (TaskStatus::Pending, "queued"));
+    assert_eq!(shown.waiting_for[0].text, "no worker has label gpu=a100 (2 connected)");
+    let workers: Vec<_> = shown.workers.iter().map(|w| (&*w.worker_id, &*w.missing, w.free)).collect();
+    assert_eq!(workers, [("w1", "label gpu=a100", true), ("w2", "", false)]);
 }

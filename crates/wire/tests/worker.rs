@@ -18,6 +18,10 @@ fn attempt() -> AttemptId {
     AttemptId { task: TaskId::from_parts(1_700_000_000_000, 0, 7, 9), no: AttemptNo(3) }
 }
 
+fn member() -> AttemptId {
+    AttemptId { task: attempt().task.member(17), ..attempt() }
+}
+
 fn frame() -> Frame {
     let data = vec![0, 255, 10];
     Frame { attempt: attempt(), number: 2, stream: StreamName::Stderr, offset: 5, at: UnixMillis(8), data, dropped: 0 }
@@ -83,11 +87,14 @@ fn orders_keep_everything() {
         labels: BTreeMap::from([("a".into(), "b".into())]),
         priority: -3,
         queue: "q".into(),
+        run_at: Some(UnixMillis(5)),
+        array: None,
     };
-    let lost_after = Duration::from_secs(60);
+    let (spec, lost_after) = (Arc::new(spec), Duration::from_secs(60));
     let orders = vec![
         Order::Welcome(Welcome { session: 4, lost_after, store_id: "s".into(), highest_commit: Commit(5) }),
-        Order::Start(Start { attempt: attempt(), spec: Arc::new(spec), class: 6 }),
+        Order::Start(Start { attempt: attempt(), spec: Arc::clone(&spec), class: 6, entry: None }),
+        Order::Start(Start { attempt: member(), spec, class: 6, entry: Some("".into()) }),
         Order::Kill(attempt()),
         Order::Recall(attempt()),
         Order::Forget(8),
@@ -95,6 +102,17 @@ fn orders_keep_everything() {
     ];
     let batch = OrderBatch { shard: 0, epoch: Epoch(2), sequence: 3, orders };
     assert_eq!(worker::order_batch(travel(worker::v1_assignment(batch.clone()))), Ok(batch));
+}
+
+#[test]
+fn a_member_is_started_without_the_ranges_of_its_array() {
+    let array = v1::TaskArray { ranges: vec![v1::Range { first: 1, last: 1_000 }], entries: Vec::new() };
+    let spec = Spec::try_from(v1::TaskSpec { name: "n".into(), array: Some(array), ..Default::default() });
+    let spec = Arc::new(spec.expect("a spec"));
+    let start = |spec| Order::Start(Start { attempt: member(), spec, class: 1, entry: Some("line 17".into()) });
+    let batch = |spec| OrderBatch { shard: 0, epoch: Epoch(1), sequence: 1, orders: vec![start(spec)] };
+    let alone = Arc::new(Spec { array: None, ..Spec::clone(&spec) });
+    assert_eq!(worker::order_batch(travel(worker::v1_assignment(batch(spec)))), Ok(batch(alone)));
 }
 
 #[test]

@@ -232,7 +232,7 @@ impl Core {
                     let count = self.direct.count();
                     self.give(Input::Borrowed(count));
                     let spec = std::sync::Arc::from(spec);
-                    self.start(domain::Start { attempt, spec, class: 0 }).await;
+                    self.start(domain::Start { attempt, spec, class: 0, entry: None }).await;
                 } else if let Some(attempt) = attempt {
                     self.direct.exited(attempt, &Exit::Killed, &[], unix_ms());
                 }

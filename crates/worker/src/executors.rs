@@ -9,6 +9,7 @@ use crate::{
 use domain::{AttemptId, FrameNo, Result, Run, Spec, Start};
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Duration,
 };
 
@@ -43,28 +44,37 @@ pub(crate) struct Executors {
 impl Executors {
     /// Starts an attempt. If the keeper is gone, its end tells.
     pub async fn start(&mut self, start: Start) -> Started {
-        let Start { attempt, spec, class: _ } = start;
-        let spec: Spec = std::sync::Arc::unwrap_or_clone(spec);
+        let Start { attempt, spec, class: _, entry } = start;
+        let spec: Spec = Arc::unwrap_or_clone(spec);
         let handler = match spec.run {
-            Run::Shell(shell) => return self.launch(attempt, LaunchCommand::Shell(shell), spec.timeout).await,
+            Run::Shell(shell) => {
+                return self.launch(attempt, LaunchCommand::Shell(shell), entry, spec.timeout).await;
+            }
             Run::Handler(handler) => handler,
         };
-        let payload = handler.payload;
+        let payload = input(handler.payload, entry.as_deref());
         if let Some(command) = self.commands.get(&spec.name) {
             let command = LaunchCommand::Handler { command: command.clone(), payload };
-            return self.launch(attempt, command, spec.timeout).await;
+            return self.launch(attempt, command, entry, spec.timeout).await;
         }
         let over = match self.handlers.get(&spec.name) {
-            Some(handler) => self.in_process.start(attempt, &**handler, payload, spec.timeout),
-            None if self.demo => self.in_process.start(attempt, &Demo, payload, spec.timeout),
+            Some(handler) => self.in_process.start(attempt, &**handler, payload, entry, spec.timeout),
+            None if self.demo => self.in_process.start(attempt, &Demo, payload, entry, spec.timeout),
             None => return Started::Refused(format!("this worker has no handler {}", spec.name)),
         };
         over.map_or(Started::Here, Started::Over)
     }
 
-    async fn launch(&mut self, attempt: AttemptId, command: LaunchCommand, timeout: Option<Duration>) -> Started {
+    async fn launch(
+        &mut self,
+        attempt: AttemptId,
+        command: LaunchCommand,
+        entry: Option<Arc<str>>,
+        timeout: Option<Duration>,
+    ) -> Started {
         self.in_keeper.insert(attempt);
-        let launch = Launch { attempt, command, timeout, grace: self.grace };
+        let entry = entry.as_deref().map(str::to_owned);
+        let launch = Launch { attempt, command, entry, timeout, grace: self.grace };
         gone_is_told(self.keeper.start(launch).await);
         Started::InKeeper
     }
@@ -88,6 +98,14 @@ impl Executors {
         if self.in_keeper.remove(&attempt) {
             gone_is_told(self.keeper.forget(attempt).await);
         }
+    }
+}
+
+/// What a handler reads. Members of an array share one payload; where there is none, each reads its entry.
+fn input(payload: Vec<u8>, entry: Option<&str>) -> Vec<u8> {
+    match entry {
+        Some(entry) if payload.is_empty() => entry.as_bytes().to_vec(),
+        Some(_) | None => payload,
     }
 }
 

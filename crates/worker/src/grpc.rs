@@ -28,6 +28,10 @@ impl worker_server::Worker for Door {
             return Err(wire::status(&Error::new(Kind::Denied, text)));
         }
         let spec = Spec::try_from(request.into_inner()).map_err(|error| wire::status(&error))?;
+        if spec.array.is_some() {
+            let error = Error::field("array", "cannot be run directly; submit it to the gateway");
+            return Err(wire::status(&error));
+        }
         let running = self.run(spec).await.map_err(|error| wire::status(&error))?;
         let call = Call { commands: self.commands.clone(), attempt: running.attempt };
         let progress = stream::unfold((running.progress, call), async |(mut progress, call)| {

@@ -17,7 +17,7 @@ pub trait Handler: Send + Sync + 'static {
     fn name(&self) -> &str;
 
     /// Runs one attempt. Polled on the worker's only thread, the first time at once: what takes long must be awaited or
-    /// spawned elsewhere. When the attempt is cancelled or out of time, [`HandlerContext::cancelled`] returns; the
+    /// spawned elsewhere. `payload` is the task's or, of a member of an array without one, its entry. When the attempt is cancelled or out of time, [`HandlerContext::cancelled`] returns; the
     /// future is dropped if it isn't done the kill grace later.
     fn run(&self, context: HandlerContext, payload: Vec<u8>) -> HandlerFuture;
 }
@@ -26,6 +26,7 @@ pub trait Handler: Send + Sync + 'static {
 #[derive(Clone, Debug)]
 pub struct HandlerContext {
     pub(crate) attempt: AttemptId,
+    pub(crate) entry: Option<Arc<str>>,
     pub(crate) cancel: CancellationToken,
     /// Bounded; what doesn't fit is dropped: only the latest progress counts.
     pub(crate) progress: mpsc::Sender<(AttemptId, Progress)>,
@@ -35,6 +36,11 @@ impl HandlerContext {
     /// Which task, and which attempt of it.
     pub fn attempt(&self) -> AttemptId {
         self.attempt
+    }
+
+    /// The entry of an array's member; its index is in the task's id.
+    pub fn entry(&self) -> Option<&str> {
+        self.entry.as_deref()
     }
 
     /// Says how far the attempt is: 0 to 100 percent, and a message that is cut to 500 characters.

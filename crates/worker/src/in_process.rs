@@ -7,6 +7,7 @@ use std::{
     collections::BTreeMap,
     panic::AssertUnwindSafe,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
@@ -50,10 +51,11 @@ impl InProcess {
         attempt: AttemptId,
         handler: &dyn Handler,
         payload: Vec<u8>,
+        entry: Option<Arc<str>>,
         timeout: Option<Duration>,
     ) -> Option<Ended> {
         let cancel = CancellationToken::new();
-        let context = HandlerContext { attempt, cancel: cancel.clone(), progress: self.progress.clone() };
+        let context = HandlerContext { attempt, entry, cancel: cancel.clone(), progress: self.progress.clone() };
         let began = Instant::now();
         let future: HandlerFuture = match std::panic::catch_unwind(AssertUnwindSafe(|| handler.run(context, payload))) {
             Ok(future) => future,
@@ -221,7 +223,7 @@ mod tests {
         ];
         for (payload, exit, result) in table {
             let (mut here, _progress) = here(LONG);
-            let ended = here.start(attempt(), &Puppet, payload.to_vec(), None).expect("it is over");
+            let ended = here.start(attempt(), &Puppet, payload.to_vec(), None, None).expect("it is over");
             assert_eq!((ended.exit, ended.result.as_slice()), (exit, result));
             assert!(here.is_empty());
         }
@@ -230,7 +232,7 @@ mod tests {
     #[tokio::test]
     async fn what_takes_longer_is_told_when_it_is_over() {
         let (mut here, mut progress) = here(LONG);
-        assert!(here.start(attempt(), &Puppet, b"later".to_vec(), Some(LONG)).is_none());
+        assert!(here.start(attempt(), &Puppet, b"later".to_vec(), None, Some(LONG)).is_none());
         let ended = here.next().await;
         assert_eq!((ended.exit, ended.result.as_slice()), (Exit::Code(0), b"later".as_slice()));
         let (_, said) = progress.try_recv().unwrap();
@@ -247,7 +249,7 @@ mod tests {
         ];
         for (payload, grace, exit) in table {
             let (mut here, _progress) = here(grace);
-            assert!(here.start(attempt(), &Puppet, payload.to_vec(), None).is_none());
+            assert!(here.start(attempt(), &Puppet, payload.to_vec(), None, None).is_none());
             assert!(here.kill(attempt()));
             assert_eq!(here.next().await.exit, exit, "{:?}", String::from_utf8_lossy(payload));
         }
@@ -259,7 +261,7 @@ mod tests {
     async fn a_timeout_ends_what_ignores_it() {
         let (mut here, _progress) = here(Duration::ZERO);
         let limit = Duration::from_millis(1);
-        assert!(here.start(attempt(), &Puppet, b"ignore".to_vec(), Some(limit)).is_none());
+        assert!(here.start(attempt(), &Puppet, b"ignore".to_vec(), None, Some(limit)).is_none());
         assert_eq!(here.next().await.exit, Exit::TimedOut(limit));
     }
 }

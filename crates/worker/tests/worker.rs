@@ -4,7 +4,7 @@
 
 mod rig;
 
-use domain::{Exit, HandlerRun, HeldPhase, Order, Report, ReportKind, Run};
+use domain::{AttemptId, Exit, HandlerRun, HeldPhase, Order, Report, ReportKind, Run};
 use rig::{Session, Stub, Worker, attempt, command, shell, soon, spec};
 use rustix::process::Signal;
 use std::{path::Path, process::Stdio};
@@ -56,6 +56,22 @@ async fn a_handler_command_reads_the_payload_and_writes_the_result() {
     session.start(attempt(2), spec("lower", Run::Handler(HandlerRun::default()))).await;
     let reports = session.until_exit(attempt(2)).await;
     assert!(matches!(&reports.last().unwrap().kind, ReportKind::Refused(why) if why.contains("lower")), "{reports:?}");
+}
+
+#[tokio::test]
+async fn members_of_an_array_run_with_their_entries() {
+    let dir = dir();
+    let (_stub, _worker, mut session) = connected(dir.path(), &["--handler", "upper=tr a-z A-Z"]).await;
+    let member = |index| AttemptId { task: attempt(1).task.member(index), ..attempt(1) };
+    session.start_member(member(3), shell("echo $BATON_TASK_ID $BATON_ARRAY_INDEX $BATON_ENTRY"), Some("x")).await;
+    let (exit, tail, _, _) = exit_of(&session.until_exit(member(3)).await);
+    assert_eq!((exit, tail), (Exit::Code(0), format!("{}.3 3 x\n", attempt(1).task).into_bytes()));
+    // (the payload that all members share, what this one reads)
+    for (index, payload, read) in [(4, "", "OWN"), (5, "shared", "SHARED")] {
+        let handler = Run::Handler(HandlerRun { payload: payload.into() });
+        session.start_member(member(index), spec("upper", handler), Some("own")).await;
+        assert_eq!(exit_of(&session.until_exit(member(index)).await).2, read.as_bytes());
+    }
 }
 
 #[tokio::test]

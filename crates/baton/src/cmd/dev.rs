@@ -17,6 +17,9 @@ const SCHEDULER_PORT: u16 = 50052;
 /// Between two looks whether everything is up.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
+/// As long as a scheduler keeps tasks that ended unless it is told otherwise.
+const RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
+
 #[derive(Args)]
 pub struct Dev {
     /// Directory of tasks, output and worker; what is in it is found again
@@ -48,6 +51,7 @@ async fn compose(args: Dev, stopping: Stopping) -> service::Result<()> {
         listen: scheduler_at,
         data_dir: data_dir.clone(),
         lost_after: Duration::from_secs(60),
+        retention: RETENTION,
         common: common.clone(),
     };
     let worker = worker_options(url, &data_dir, slots, common);

@@ -1,18 +1,18 @@
 //! `baton get ID`: one task as it stands.
 
-use crate::{escape::shown, exit::ExitStatus, failure::Failure, printer, printer::Form, view};
+use crate::{escape::shown, exit::ExitStatus, failure::Failure, printer, printer::Form, task_ids, view};
 use clap::Args;
 use client::Client;
 use wire::v1;
 
 #[derive(Args)]
 pub struct Get {
-    /// Id of a task, `last`, or the beginning or end of an id
+    /// Id of a task, `last`, or the beginning or end of an id; .INDEX behind it names a member of an array
     id: String,
 }
 
 pub async fn get(gateway: &Client, form: Form, args: &Get) -> Result<ExitStatus, Failure> {
-    let id = gateway.resolve(&args.id).await?;
+    let id = task_ids::resolve(gateway, &args.id).await?;
     let task = gateway.get(&id).await?;
     match form {
         Form::Json => printer::json(&view::task(&task))?,
@@ -35,9 +35,12 @@ fn sheet(task: &v1::Task) -> Vec<String> {
         say("runs", view::command(spec));
         say("queue", spec.queue.clone());
     }
+    say("retry of", task.retry_of.clone());
+    say("entry", task.entry.clone().unwrap_or_default());
     say("state", task.state.clone());
+    say("members", task.members.as_ref().map(view::counted).unwrap_or_default());
     for reason in &task.waiting_for {
-        say("waits", format!("{} ({})", reason.text, reason.code));
+        say("waits", format!("{} ({})", view::why(reason), reason.code));
     }
     say("message", task.message.clone());
     say("exit code", task.exit_code.map(|c| c.to_string()).unwrap_or_default());

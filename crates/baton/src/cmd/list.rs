@@ -1,7 +1,10 @@
-//! `baton list`: tasks, newest first.
+//! `baton list`: tasks, newest first; an array is one line, with its members by state.
 
-use crate::{escape::shown, exit::ExitStatus, failure::Failure, printer, printer::Form, view};
-use clap::{Args, ValueEnum};
+use crate::{
+    escape::shown, exit::ExitStatus, failure::Failure, printer, printer::Form, status::Status, task_ids, view,
+    waiting::what_now,
+};
+use clap::Args;
 use client::Client;
 use wire::v1;
 
@@ -22,40 +25,19 @@ pub struct List {
     /// Only tasks of this queue
     #[arg(long, default_value = "", hide_default_value = true)]
     queue: String,
+    /// Members of this array, highest index first; without it an array is one line
+    #[arg(long, value_name = "ID", conflicts_with_all = ["name", "queue"])]
+    array: Option<String>,
+    /// Go on where an earlier list ended
+    #[arg(long, value_name = "TOKEN", default_value = "", hide_default_value = true)]
+    page_token: String,
     /// How many
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
 }
 
-/// States as they can be asked for.
-#[derive(Clone, Copy, ValueEnum)]
-#[value(rename_all = "snake_case")]
-enum Status {
-    Pending,
-    Dispatched,
-    Running,
-    Completed,
-    Failed,
-    TimedOut,
-    Cancelled,
-}
-
-impl Status {
-    fn on_the_wire(self) -> v1::TaskStatus {
-        match self {
-            Self::Pending => v1::TaskStatus::Pending,
-            Self::Dispatched => v1::TaskStatus::Dispatched,
-            Self::Running => v1::TaskStatus::Running,
-            Self::Completed => v1::TaskStatus::Completed,
-            Self::Failed => v1::TaskStatus::Failed,
-            Self::TimedOut => v1::TaskStatus::TimedOut,
-            Self::Cancelled => v1::TaskStatus::Cancelled,
-        }
-    }
-}
-
 pub async fn list(gateway: &Client, form: Form, args: &List) -> Result<ExitStatus, Failure> {
-    let tasks = pages(gateway, args).await?;
+    let (tasks, next) = pages(gateway, args).await?;
     match form {
         Form::Json => printer::json(&tasks.iter().map(view::task).collect::<Vec<_>>())?,
         Form::Table => {
@@ -63,27 +45,37 @@ pub async fn list(gateway: &Client, form: Form, args: &List) -> Result<ExitStatu
             printer::table(&head, tasks.iter().map(row).collect())?;
         }
     }
+    if !next.is_empty() {
+        printer::note(&format!("note: there may be more: the same with --page-token {next}"));
+    }
     Ok(ExitStatus::Success)
 }
 
-async fn pages(gateway: &Client, args: &List) -> Result<Vec<v1::Task>, Failure> {
+/// Tasks up to the limit or the end, and where the next ones begin: nothing at the end.
+async fn pages(gateway: &Client, args: &List) -> Result<(Vec<v1::Task>, String), Failure> {
     let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
-    let (mut tasks, mut page_token) = (Vec::new(), String::new());
+    let array_id = match &args.array {
+        Some(given) => task_ids::resolve(gateway, given).await?,
+        None => String::new(),
+    };
+    let (mut tasks, mut page_token) = (Vec::new(), args.page_token.clone());
     loop {
         let size = PAGE.min(limit - tasks.len());
         let request = v1::ListTasksRequest {
-            statuses: args.status.iter().map(|s| s.on_the_wire().into()).collect(),
+            statuses: args.status.iter().map(|s| s.on_the_wire()).collect(),
             worker_id: args.worker.clone(),
             name: args.name.clone(),
             queue: args.queue.clone(),
+            array_id: array_id.clone(),
             // At most PAGE.
             page_size: i32::try_from(size).unwrap_or(i32::MAX),
             page_token,
         };
         let page = gateway.list(request).await?;
         tasks.extend(page.tasks);
+        // A page may be short, even empty, though more follow.
         if tasks.len() >= limit || page.next_page_token.is_empty() {
-            return Ok(tasks);
+            return Ok((tasks, page.next_page_token));
         }
         page_token = page.next_page_token;
     }
@@ -91,7 +83,6 @@ async fn pages(gateway: &Client, args: &List) -> Result<Vec<v1::Task>, Failure> 
 
 fn row(task: &v1::Task) -> Vec<String> {
     let spec = task.spec.as_ref();
-    let why = task.waiting_for.first().map_or(&task.message, |w| &w.text);
     vec![
         task.task_id.clone(),
         shown(spec.map_or("", |s| &s.name)),
@@ -99,6 +90,6 @@ fn row(task: &v1::Task) -> Vec<String> {
         task.exit_code.map(|c| c.to_string()).unwrap_or_default(),
         shown(&task.worker_id),
         view::time(task.created_at_ms).unwrap_or_default(),
-        shown(why),
+        what_now(task),
     ]
 }

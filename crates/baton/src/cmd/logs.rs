@@ -1,6 +1,6 @@
 //! `baton logs ID`: what a task wrote, stdout to stdout and stderr to stderr.
 
-use crate::{exit::ExitStatus, failure::Failure, follow};
+use crate::{exit::ExitStatus, failure::Failure, follow, task_ids};
 use clap::Args;
 use client::Client;
 use tokio_stream::StreamExt;
@@ -8,7 +8,7 @@ use wire::v1;
 
 #[derive(Args)]
 pub struct Logs {
-    /// Id of a task, `last`, or the beginning or end of an id
+    /// Id of a task, `last`, or the beginning or end of an id; .INDEX behind it names a member of an array
     id: String,
     /// Go on until the task has ended
     #[arg(short, long)]
@@ -19,7 +19,7 @@ pub struct Logs {
 }
 
 pub async fn logs(gateway: &Client, args: &Logs) -> Result<ExitStatus, Failure> {
-    let id = gateway.resolve(&args.id).await?;
+    let id = task_ids::resolve(gateway, &args.id).await?;
     let task = gateway.get(&id).await?;
     if let Some(attempt) = args.attempt {
         read(gateway, &task.task_id, attempt, args.follow).await?;

@@ -3,10 +3,14 @@
 pub mod cancel;
 pub mod completions;
 pub mod dev;
+pub mod drain;
+pub mod explain;
 pub mod get;
 pub mod list;
 pub mod logs;
 pub mod progress;
+pub mod queues;
+pub mod retry;
 pub mod run;
 pub mod services;
 pub mod submit;

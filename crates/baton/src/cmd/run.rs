@@ -1,7 +1,8 @@
 //! `baton run -- COMMAND`: as if the command ran here – its bytes, its exit code; Ctrl-C cancels it.
 
 use crate::{
-    ctrl_c, escape::shown, exit::ExitStatus, failure::Failure, follow, follow::End, printer, task_options::TaskOptions,
+    ctrl_c, escape::shown, exit::ExitStatus, failure::Failure, follow, follow::End, handover, notes::Notes, printer,
+    task_options::TaskOptions,
 };
 use clap::Args;
 use client::Client;
@@ -12,16 +13,21 @@ use wire::v1::TaskStatus;
 pub struct Run {
     #[command(flatten)]
     options: TaskOptions,
+    /// Print nothing but what the task writes, and errors
+    #[arg(short, long)]
+    quiet: bool,
+    /// One word is a line for the shell; several are a program and its arguments, started without a shell
+    #[arg(value_name = "COMMAND", required = true, last = true)]
+    command: Vec<String>,
 }
 
 pub async fn run(gateway: &Client, args: Run) -> Result<ExitStatus, Failure> {
-    let spec = args.options.spec()?;
+    let Run { options, quiet, command } = args;
+    let spec = options.spec(command)?;
     let interrupts = ctrl_c::cancel_on_ctrl_c(gateway.url())?;
-    let accepted = gateway.submit(spec).await?;
+    let accepted = handover::submit(gateway, spec).await?;
     interrupts.task_is(&accepted.task_id);
-    if !accepted.state_reason.is_empty() && io::stderr().is_terminal() {
-        printer::note(&format!("waiting: {}", shown(&accepted.state_reason)));
-    }
+    Notes::new(quiet).accepted(&accepted);
     let mut reader_has_gone = false;
     let end = follow::follow(gateway, &accepted.task_id, true, |event| {
         let written = follow::print_output(event);
@@ -30,7 +36,7 @@ pub async fn run(gateway: &Client, args: Run) -> Result<ExitStatus, Failure> {
     })
     .await;
     match end {
-        Ok(end) => Ok(status(&end)),
+        Ok(end) => Ok(status(&end, quiet)),
         // In a pipeline a command dies of it; so does the task.
         Err(_) if reader_has_gone => {
             gateway.cancel(&accepted.task_id, true).await?;
@@ -41,10 +47,10 @@ pub async fn run(gateway: &Client, args: Run) -> Result<ExitStatus, Failure> {
 }
 
 /// The exit code that tells how the task ended.
-fn status(end: &End) -> ExitStatus {
+fn status(end: &End, quiet: bool) -> ExitStatus {
     // Where the code tells everything, not a byte is added to what the task itself wrote.
     let tell = |always: bool| {
-        if always || io::stderr().is_terminal() {
+        if always || (!quiet && io::stderr().is_terminal()) {
             printer::note(&format!("{}: {}", if always { "error" } else { "baton" }, shown(&end.message)));
         }
     };
@@ -78,7 +84,7 @@ mod tests {
 
     #[test]
     fn every_end_has_its_code() {
-        let code = |status, exit_code| super::status(&End { status, exit_code, message: "x".into() }).code();
+        let code = |status, exit_code| super::status(&End { status, exit_code, message: "x".into() }, false).code();
         assert_eq!(code(TaskStatus::Completed, 0), 0);
         assert_eq!(code(TaskStatus::Failed, 7), 7);
         assert_eq!(code(TaskStatus::Failed, 137), 137);

@@ -4,11 +4,10 @@
 //!
 //! `floor [TASKS [LATENCIES]]`; `floor worker …` is the worker, with a handler in its own process that does nothing.
 
-use e2e::{Cluster, Process, handler};
+use e2e::{Cluster, Process, handler, metric, percentile};
 use std::{
     fs,
-    io::{Read, Write},
-    net::{SocketAddr, TcpStream},
+    net::SocketAddr,
     process::{Command, ExitCode},
     time::{Duration, Instant},
 };
@@ -113,10 +112,6 @@ async fn latency(cluster: &Cluster, tasks: usize) -> Vec<Duration> {
     times
 }
 
-fn percentile(sorted: &[Duration], percent: usize) -> Duration {
-    sorted.get((sorted.len() * percent / 100).min(sorted.len().saturating_sub(1))).copied().unwrap_or_default()
-}
-
 /// From the first submit until all have completed, and until all were accepted.
 async fn throughput(cluster: &Cluster, tasks: usize) -> (Duration, Duration) {
     let done_before = completed(cluster.scheduler_address);
@@ -154,14 +149,7 @@ async fn throughput(cluster: &Cluster, tasks: usize) -> (Duration, Duration) {
 
 /// The scheduler's own count of completed tasks.
 fn completed(scheduler: SocketAddr) -> usize {
-    let mut text = String::new();
-    let read = TcpStream::connect(scheduler).and_then(|mut socket| {
-        write!(socket, "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-        socket.read_to_string(&mut text)
-    });
-    let line = text.lines().find(|l| l.starts_with("baton_tasks_finished_total") && l.contains("completed"));
-    let value = line.and_then(|l| l.rsplit(' ').next()).and_then(|v| v.parse::<f64>().ok());
-    if read.is_err() { 0 } else { value.map_or(0, |v| v as usize) }
+    metric(scheduler, "baton_tasks_finished_total{outcome=\"completed\"}") as usize
 }
 
 /// Seconds of CPU that scheduler, gateway and worker have spent.

@@ -1,6 +1,8 @@
 //! A desk to try the engine on: time in seconds, tasks and workers by small numbers and short names.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod shelf;
+
 use domain::{
     AttemptId, AttemptNo, Epoch, Error, Event, EventKind, Exit, Fact, HandlerRun, Hello, IdempotencyKey, Incarnation,
     KillLevel, Loaded, Monotonic, Now, Offer, Order, Report, ReportKind, Result, RetryPolicy, Run, ShellRun, Spec,
@@ -16,6 +18,10 @@ pub struct Desk {
     /// Effects of the last input.
     pub effects: Vec<Effect>,
     pub writes: Vec<Write>,
+    pub shelf: shelf::Shelf,
+    /// What the engine wants to be read is answered at once; else when a test says so.
+    pub reads: bool,
+    pub asked: Vec<domain::Want>,
 }
 
 pub fn id(n: u16) -> TaskId {
@@ -38,6 +44,8 @@ pub fn shell() -> Spec {
         labels: BTreeMap::new(),
         priority: 0,
         queue: "default".into(),
+        run_at: None,
+        array: None,
     }
 }
 
@@ -68,30 +76,56 @@ pub fn hello(name: &str) -> Hello {
 
 impl Desk {
     pub fn new() -> Self {
-        Self::load(Loaded::default())
+        Self::load(Loaded::default(), engine::WINDOW)
     }
 
-    pub fn load(loaded: Loaded) -> Self {
-        let config = Config {
-            lost_after: Duration::from_secs(60),
-            silence: Duration::from_secs(15),
-            store_id: "store".into(),
-            epoch: Epoch(1),
-        };
-        let engine = Engine::load(clocks(0.0), config, loaded);
-        Self { engine, now: 0.0, report: 0, effects: Vec::new(), writes: Vec::new() }
+    /// With windows of so many tasks.
+    pub fn small(window: usize) -> Self {
+        Self::load(Loaded::default(), window)
+    }
+
+    /// The scheduler is killed and starts again from what is committed.
+    pub fn restart(&mut self) {
+        let config = config(engine::WINDOW);
+        self.engine = Engine::load(clocks(self.now), config, self.shelf.load(1_000));
+        self.settle();
+    }
+
+    pub fn load(loaded: Loaded, window: usize) -> Self {
+        let engine = Engine::load(clocks(0.0), config(window), loaded);
+        let (effects, writes, asked) = (Vec::new(), Vec::new(), Vec::new());
+        let mut desk =
+            Self { engine, now: 0.0, report: 0, effects, writes, shelf: shelf::Shelf::default(), reads: true, asked };
+        desk.settle();
+        desk
     }
 
     pub fn tell(&mut self, input: Input) -> &mut Self {
-        self.tell_knowing(input, &[])
+        let facts: Vec<Fact> = self.engine.needs(&input).iter().map(|need| self.shelf.fact(need)).collect();
+        self.engine.handle(clocks(self.now), input, &facts);
+        self.effects = self.engine.effects();
+        self.writes.clear();
+        self.settle();
+        self
     }
 
-    pub fn tell_knowing(&mut self, input: Input, facts: &[Fact]) -> &mut Self {
-        self.engine.handle(clocks(self.now), input, facts);
-        self.effects = self.engine.effects();
-        self.writes = self.engine.seal();
-        self.engine.committed(&self.writes);
-        self
+    /// Commits, and reads ahead, until there is nothing more to do.
+    pub fn settle(&mut self) {
+        loop {
+            let sealed = self.engine.seal();
+            self.shelf.commit(&sealed.writes, &sealed.tallies);
+            self.engine.committed(&sealed.writes);
+            self.writes.extend(sealed.writes);
+            self.asked.append(&mut self.engine.wants());
+            if self.asked.is_empty() || !self.reads {
+                return;
+            }
+            for want in std::mem::take(&mut self.asked) {
+                let answer = self.shelf.read(&want);
+                self.engine.ahead(clocks(self.now), answer);
+            }
+            self.effects.append(&mut self.engine.effects());
+        }
     }
 
     /// Lets time pass, doing what is due on the way.
@@ -127,11 +161,15 @@ impl Desk {
     }
 
     pub fn cancel(&mut self, n: u16) -> Result<StateWord> {
-        self.tell(Input::Cancel { caller: Caller(2), task: id(n) });
+        self.cancel_id(id(n))
+    }
+
+    pub fn cancel_id(&mut self, task: TaskId) -> Result<StateWord> {
+        self.tell(Input::Cancel { caller: Caller(2), tasks: vec![task] });
         self.effects
             .iter()
             .find_map(|e| match e {
-                Effect::Reply(_, Reply::Cancelled(result)) => Some(result.clone()),
+                Effect::Reply(_, Reply::Cancelled(results)) => results.first().cloned(),
                 _ => None,
             })
             .unwrap_or_else(|| Err(Error::internal("no reply")))
@@ -168,12 +206,20 @@ impl Desk {
 
     /// Where a task stands; "gone" once it is final and committed.
     pub fn state(&self, n: u16) -> &'static str {
-        self.engine.task(id(n)).map_or("gone", |t| t.state.word().as_str())
+        self.word(id(n))
+    }
+
+    pub fn word(&self, id: TaskId) -> &'static str {
+        let word = self.shelf.word(id).filter(|word| !word.is_final());
+        word.map_or("gone", StateWord::as_str)
     }
 
     /// The orders of the last input: `start 1#2`, `kill 1#1`, `forget 3`, `welcome`.
     pub fn orders(&self) -> Vec<String> {
-        let name = |a: &AttemptId| format!("{}#{}", a.task.row_key() & 0x7fff, a.no);
+        let name = |a: &AttemptId| {
+            let index = a.task.index().map_or_else(String::new, |index| format!(".{index}"));
+            format!("{}{index}#{}", a.task.row_key() & 0x7fff, a.no)
+        };
         let order = |e: &Effect| match e {
             Effect::Order(SessionId(s), order) => Some(match order {
                 Order::Welcome(_) => format!("{s}: welcome"),
@@ -202,7 +248,17 @@ impl Desk {
 }
 
 pub fn new(n: u16, spec: Spec) -> NewTask {
-    NewTask { id: id(n), spec: Arc::new(spec) }
+    NewTask { id: id(n), spec: Arc::new(spec), entries: Vec::new(), retry: None }
+}
+
+fn config(window: usize) -> Config {
+    Config {
+        lost_after: Duration::from_secs(60),
+        silence: Duration::from_secs(15),
+        store_id: "store".into(),
+        epoch: Epoch(1),
+        window,
+    }
 }
 
 pub fn exited(exit: Exit, totals: Totals) -> ReportKind {
@@ -212,6 +268,7 @@ pub fn exited(exit: Exit, totals: Totals) -> ReportKind {
 fn words(kind: &EventKind) -> String {
     match kind {
         EventKind::Accepted => "accepted".into(),
+        EventKind::Begun => "begun".into(),
         EventKind::Dispatched(worker) => format!("dispatched {worker}"),
         EventKind::Started(worker) => format!("started {worker}"),
         EventKind::Progressed(progress) => format!("progress {}", progress.percent),

@@ -13,7 +13,7 @@ use wire::v1::{SubmitEntry, TaskAccepted};
 
 /// Tasks that wait for the call under way. When it is full, callers are told so (RESOURCE_EXHAUSTED).
 const QUEUE_TASKS: usize = 16_384;
-/// KiB of the tasks that wait, in all: with payloads of 1 MiB the number alone would bound nothing.
+/// KiB of the tasks that wait or travel alone, in all: with payloads of 1 MiB the number alone would bound nothing.
 const QUEUE_KIB: usize = 64 * 1024;
 /// Tasks in one call: one commit of this size takes milliseconds.
 const CALL_TASKS: usize = 1_000;
@@ -51,15 +51,23 @@ pub(crate) fn channel(patience: Patience, ids: Arc<Ids>) -> (Submitter, Submissi
 impl Submitter {
     /// Returns when the task is on disk, or why it isn't.
     pub(crate) async fn submit(&self, entry: SubmitEntry) -> Result<TaskAccepted> {
-        let full = || Error::new(Kind::Exhausted, "too many submits are waiting: try again in a moment");
         let bytes = entry.encoded_len();
-        let kib = u32::try_from(bytes / 1024 + 1).map_err(|_| full())?;
-        let room = Arc::clone(&self.room).try_acquire_many_owned(kib).map_err(|_| full())?;
+        let room = self.room(bytes)?;
         let (reply, answer) = oneshot::channel();
         self.queue.try_send(Waiting { entry, bytes, reply, _room: room }).map_err(|_| full())?;
         // The loop answers everything it takes; it ends only with the service.
         answer.await.unwrap_or_else(|_| Err(Error::new(Kind::Unknown, "the gateway is stopping")))
     }
+
+    /// Room for a task of so many bytes, as long as it is held.
+    pub(crate) fn room(&self, bytes: usize) -> Result<OwnedSemaphorePermit> {
+        let kib = u32::try_from(bytes / 1024 + 1).map_err(|_| full())?;
+        Arc::clone(&self.room).try_acquire_many_owned(kib).map_err(|_| full())
+    }
+}
+
+fn full() -> Error {
+    Error::new(Kind::Exhausted, "too many submits are waiting: try again in a moment")
 }
 
 impl Submissions {

@@ -5,7 +5,6 @@ use std::{
     sync::{Mutex, PoisonError},
     time::{SystemTime, UNIX_EPOCH},
 };
-use wire::v1::SubmitEntry;
 
 /// Row keys of one millisecond.
 const KEYS: u16 = 1 << 15;
@@ -25,11 +24,9 @@ impl Ids {
         drawer.draw(now).map_err(|error| Error::internal(format!("no randomness: {error}")))
     }
 
-    /// Gives tasks that were not accepted new ids.
-    pub(crate) fn renew(&self, tasks: &mut [SubmitEntry]) -> Result<()> {
-        for task in tasks {
-            task.task_id = self.draw()?.to_string();
-        }
+    /// Another id for a task that was not accepted.
+    pub(crate) fn renew(&self, id: &mut String) -> Result<()> {
+        *id = self.draw()?.to_string();
         Ok(())
     }
 }

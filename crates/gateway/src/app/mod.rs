@@ -1,14 +1,21 @@
 //! What the gateway can do: one verb, one file, the same for every surface.
 
 mod cancel;
+mod cancel_many;
 mod coalesce;
+mod drain;
+mod explain;
+mod forget;
 mod get;
 mod health;
 mod ids;
 mod list;
 mod output;
 mod patience;
+mod pause;
+mod queues;
 mod resolve;
+mod retry;
 mod submit;
 mod subscribe;
 mod watch;

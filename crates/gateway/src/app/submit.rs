@@ -1,19 +1,38 @@
 //! Accepts tasks: one, or many at once.
 
 use super::App;
-use domain::{Error, Result, Spec, limits};
+use domain::{Error, Kind, Result, limits};
+use prost::Message as _;
 use wire::v1::{SubmitEntry, SubmitTasksRequest, SubmitTasksResponse, TaskAccepted, TaskSpec};
 
 /// A batch from which on answers don't say why each task waits: that would cost more than the submit.
 const BRIEF_FROM: usize = 100;
+/// Bytes from which on a task travels alone: others need not wait until all its entries are sent.
+const ALONE_FROM: usize = 256 * 1024;
+/// Bytes of one task: what goes on to the scheduler is a little larger than what came in.
+const TASK_BYTES: usize = limits::MESSAGE_BYTES - 64 * 1024;
 
 impl App {
     pub(crate) async fn submit(&self, spec: TaskSpec) -> Result<TaskAccepted> {
+        let bytes = spec.encoded_len();
+        if bytes > TASK_BYTES {
+            return Err(Error::new(Kind::Invalid, format!("the task is over {TASK_BYTES} bytes in all")));
+        }
         let entry = self.entry(spec)?;
-        let accepted = self.submitter.submit(entry).await?;
+        let accepted = if bytes < ALONE_FROM {
+            self.submitter.submit(entry).await?
+        } else {
+            self.submit_alone(entry, bytes).await?
+        };
         count(1);
         tracing::info!(task_id = accepted.task_id, "Task submitted");
         Ok(accepted)
+    }
+
+    async fn submit_alone(&self, entry: SubmitEntry, bytes: usize) -> Result<TaskAccepted> {
+        let _room = self.submitter.room(bytes)?;
+        let accepted = self.upstream.submit(vec![entry], false, self.patience.is_worthwhile(), &self.ids).await?;
+        accepted.into_iter().next().ok_or_else(|| Error::internal("the scheduler did not answer"))
     }
 
     pub(crate) async fn submit_many(&self, request: SubmitTasksRequest) -> Result<SubmitTasksResponse> {
@@ -24,7 +43,7 @@ impl App {
         if specs.len() > limits::BATCH_TASKS {
             return Err(Error::field("tasks", format!("has over {} entries", limits::BATCH_TASKS)));
         }
-        let bytes: usize = specs.iter().map(prost::Message::encoded_len).sum();
+        let bytes: usize = specs.iter().map(TaskSpec::encoded_len).sum();
         if bytes > limits::BATCH_BYTES {
             return Err(Error::field("tasks", format!("is over {} bytes in all", limits::BATCH_BYTES)));
         }
@@ -41,8 +60,8 @@ impl App {
 
     /// Checks a spec and gives it an id.
     fn entry(&self, spec: TaskSpec) -> Result<SubmitEntry> {
-        // Only for its rules; what travels on is what the client said.
-        Spec::try_from(spec.clone())?;
+        // What travels on is what the client said.
+        let spec = wire::check_spec(spec)?;
         let id = self.ids.draw()?;
         Ok(SubmitEntry { task_id: id.to_string(), spec: Some(spec) })
     }

@@ -61,6 +61,24 @@ impl v1::gateway_server::Gateway for Handlers {
         one(self.0.cancel(request.into_inner()).await)
     }
 
+    async fn cancel_tasks(
+        &self,
+        request: Request<v1::CancelTasksRequest>,
+    ) -> Result<Response<v1::CancelTasksResponse>, Status> {
+        one(self.0.cancel_many(request.into_inner()).await)
+    }
+
+    async fn retry_task(&self, request: Request<v1::RetryTaskRequest>) -> Result<Response<v1::TaskAccepted>, Status> {
+        one(self.0.retry(request.into_inner()).await)
+    }
+
+    async fn explain_task(
+        &self,
+        request: Request<v1::ExplainTaskRequest>,
+    ) -> Result<Response<v1::ExplainTaskResponse>, Status> {
+        one(self.0.explain(request.into_inner()).await)
+    }
+
     async fn watch_task(
         &self,
         request: Request<v1::WatchTaskRequest>,
@@ -80,6 +98,34 @@ impl v1::gateway_server::Gateway for Handlers {
         request: Request<v1::ListWorkersRequest>,
     ) -> Result<Response<v1::ListWorkersResponse>, Status> {
         one(self.0.workers(request.into_inner()).await)
+    }
+
+    async fn drain_worker(
+        &self,
+        request: Request<v1::DrainWorkerRequest>,
+    ) -> Result<Response<v1::DrainWorkerResponse>, Status> {
+        one(self.0.drain(request.into_inner()).await)
+    }
+
+    async fn forget_worker(
+        &self,
+        request: Request<v1::ForgetWorkerRequest>,
+    ) -> Result<Response<v1::ForgetWorkerResponse>, Status> {
+        one(self.0.forget(request.into_inner()).await)
+    }
+
+    async fn list_queues(
+        &self,
+        request: Request<v1::ListQueuesRequest>,
+    ) -> Result<Response<v1::ListQueuesResponse>, Status> {
+        one(self.0.queues(request.into_inner()).await)
+    }
+
+    async fn pause_queue(
+        &self,
+        request: Request<v1::PauseQueueRequest>,
+    ) -> Result<Response<v1::PauseQueueResponse>, Status> {
+        one(self.0.pause(request.into_inner()).await)
     }
 
     async fn resolve_task(

@@ -1,7 +1,7 @@
 //! The way to the scheduler: connections that come back, errors that say who is away.
 
+mod create;
 mod resume;
-mod submit;
 mod watch;
 
 use domain::{Error, Result, limits};
@@ -17,6 +17,8 @@ use wire::v1::scheduler_client::SchedulerClient;
 const CONNECT_WITHIN: Duration = Duration::from_secs(1);
 /// A call that gets no answer within this has failed: a cancel may wait 10 s, a commit on a slow disk takes less.
 const CALL_WITHIN: Duration = Duration::from_secs(20);
+/// As long for a call on any number of tasks: a million are cancelled in seconds. A scheduler that dies is noticed before.
+const MANY_WITHIN: Duration = Duration::from_secs(600);
 /// A connection on which the scheduler doesn't answer a ping within [`PING_TIMEOUT`] is dropped.
 const PING_EVERY: Duration = Duration::from_secs(5);
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
@@ -67,7 +69,20 @@ impl Upstream {
 
     /// Waits for the answer to a call that changes nothing, or that may be repeated.
     pub(crate) async fn answer<T>(&self, call: impl Future<Output = Result<Response<T>, Status>>) -> Result<T> {
-        match tokio::time::timeout(CALL_WITHIN, call).await {
+        self.answer_within(CALL_WITHIN, call).await
+    }
+
+    /// As [`Self::answer`], of a call that takes time in proportion to the tasks that it finds.
+    pub(crate) async fn answer_to_many<T>(&self, call: impl Future<Output = Result<Response<T>, Status>>) -> Result<T> {
+        self.answer_within(MANY_WITHIN, call).await
+    }
+
+    async fn answer_within<T>(
+        &self,
+        limit: Duration,
+        call: impl Future<Output = Result<Response<T>, Status>>,
+    ) -> Result<T> {
+        match tokio::time::timeout(limit, call).await {
             Ok(Ok(response)) => Ok(response.into_inner()),
             Ok(Err(status)) => Err(self.error(&status)),
             Err(_) => Err(self.silent()),

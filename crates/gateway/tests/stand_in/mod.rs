@@ -58,6 +58,8 @@ impl Nowhere {
 pub struct Script {
     /// Calls of Submit: (ids, repeated).
     pub submits: Vec<(Vec<String>, bool)>,
+    /// Calls of Retry: (new id, old id, repeated). They break and are refused as submits are.
+    pub retries: Vec<(String, String, bool)>,
     /// So many submits are carried out but answered by a broken call.
     pub break_submits: usize,
     /// So many submits are refused without a change, as after a clash of row keys.
@@ -67,6 +69,20 @@ pub struct Script {
     /// The `after` of each WatchTask, and the (attempt, offset) of each ReadOutput.
     pub watches: Vec<String>,
     pub reads: Vec<(u32, u64)>,
+}
+
+impl Script {
+    fn refuse(&mut self) -> Result<(), Status> {
+        let Some(left) = self.refuse_submits.checked_sub(1) else { return Ok(()) };
+        self.refuse_submits = left;
+        Err(refused(domain::Kind::Unavailable, "the scheduler starts again; repeat the call"))
+    }
+
+    fn break_off(&mut self) -> Result<(), Status> {
+        let Some(left) = self.break_submits.checked_sub(1) else { return Ok(()) };
+        self.break_submits = left;
+        Err(Status::unknown("transport error"))
+    }
 }
 
 /// The stand-in. Stories have three events; the stream breaks after the first as long as `broken` is true.
@@ -92,7 +108,9 @@ impl Scheduler {
         let gateway: gateway::Options = service::parse_from(["x"]).unwrap();
         let service = Service::listen("Scheduler", addr, true, &gateway.service).await.unwrap();
         let (addr, stopping) = (service.addr(), Stopping::new());
-        let (server, stop) = (v1::scheduler_server::SchedulerServer::new(self.clone()), stopping.clone());
+        let server = v1::scheduler_server::SchedulerServer::new(self.clone());
+        let server = server.max_decoding_message_size(domain::limits::MESSAGE_BYTES);
+        let stop = stopping.clone();
         let task = tokio::spawn(async move {
             service.serve(Api::new(wire::DESCRIPTOR).serving(server), &stop).await.unwrap();
         });
@@ -136,10 +154,7 @@ impl v1::scheduler_server::Scheduler for Scheduler {
         if request.tasks.iter().any(|t| t.spec.as_ref().is_some_and(|s| s.name == "conflict")) {
             return Err(refused(domain::Kind::Conflict, "idempotency_key: was used for another"));
         }
-        if script.refuse_submits > 0 {
-            script.refuse_submits -= 1;
-            return Err(refused(domain::Kind::Unavailable, "the scheduler starts again; repeat the call"));
-        }
+        script.refuse()?;
         let mut accepted = Vec::new();
         for v1::SubmitEntry { task_id, spec } in request.tasks {
             accepted.push(v1::TaskAccepted {
@@ -149,11 +164,17 @@ impl v1::scheduler_server::Scheduler for Scheduler {
             });
             script.tasks.insert(task_id, spec.unwrap());
         }
-        if script.break_submits > 0 {
-            script.break_submits -= 1;
-            return Err(Status::unknown("transport error"));
-        }
+        script.break_off()?;
         Ok(Response::new(v1::SubmitResponse { tasks: accepted }))
+    }
+
+    async fn retry(&self, request: Request<v1::RetryRequest>) -> Answer<v1::TaskAccepted> {
+        let v1::RetryRequest { new_task_id, task_id, repeated_call } = request.into_inner();
+        let mut script = self.script.lock().unwrap();
+        script.retries.push((new_task_id.clone(), task_id, repeated_call));
+        script.refuse()?;
+        script.break_off()?;
+        Ok(Response::new(v1::TaskAccepted { task_id: new_task_id, timestamp: 1, state_reason: String::new() }))
     }
 
     /// Breaks after each event.
@@ -218,5 +239,24 @@ impl v1::scheduler_server::Scheduler for Scheduler {
     }
     async fn resolve_task(&self, _: Request<v1::ResolveTaskRequest>) -> Answer<v1::ResolveTaskResponse> {
         Err(refused(domain::Kind::Precondition, "`0` could be many"))
+    }
+    async fn cancel_tasks(&self, _: Request<v1::CancelTasksRequest>) -> Answer<v1::CancelTasksResponse> {
+        Ok(Response::new(v1::CancelTasksResponse { cancelled: 3, cancelling: 2 }))
+    }
+    async fn explain_task(&self, request: Request<v1::ExplainTaskRequest>) -> Answer<v1::ExplainTaskResponse> {
+        Err(wire::status(&domain::Error::no_task(request.into_inner().task_id)))
+    }
+    async fn drain_worker(&self, request: Request<v1::DrainWorkerRequest>) -> Answer<v1::DrainWorkerResponse> {
+        Ok(Response::new(v1::DrainWorkerResponse { running: if request.into_inner().undo { 0 } else { 4 } }))
+    }
+    async fn forget_worker(&self, _: Request<v1::ForgetWorkerRequest>) -> Answer<v1::ForgetWorkerResponse> {
+        Err(refused(domain::Kind::Precondition, "worker w1 is connected"))
+    }
+    async fn list_queues(&self, _: Request<v1::ListQueuesRequest>) -> Answer<v1::ListQueuesResponse> {
+        let queue = wire::v1_queue("q", &domain::Counts::default(), true);
+        Ok(Response::new(v1::ListQueuesResponse { queues: vec![queue] }))
+    }
+    async fn pause_queue(&self, _: Request<v1::PauseQueueRequest>) -> Answer<v1::PauseQueueResponse> {
+        Ok(Response::new(v1::PauseQueueResponse {}))
     }
 }

@@ -1,15 +1,14 @@
 //! The sorted index at the end of a sealed segment: with it a start reads a few kilobytes instead of 64 MiB.
 
 use super::record::{Header, Reader};
-use domain::{AttemptId, AttemptNo, StreamName, TaskId};
+use super::version::Version;
+use domain::{AttemptId, AttemptNo, StreamName};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-const MAGIC: &[u8; 8] = b"BATONFTR";
 /// Magic, count, checksum of the lines, checksum of the three.
 const TRAILER: usize = 24;
-const LINE: usize = 60;
 
 /// One frame of a segment, as the index needs it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,8 +43,8 @@ impl Line {
         out.extend_from_slice(&at.to_le_bytes());
     }
 
-    fn decode(reader: &mut Reader<'_>) -> Option<Self> {
-        let task = TaskId::from_bytes(reader.take()?);
+    fn decode(version: Version, reader: &mut Reader<'_>) -> Option<Self> {
+        let task = version.task(reader)?;
         let attempt = AttemptId { task, no: AttemptNo(reader.u32()?) };
         let flags = reader.u32()?;
         let (number, offset, length, after) = (reader.u64()?, reader.u64()?, reader.u64()?, reader.u64()?);
@@ -58,13 +57,13 @@ impl Line {
 /// The footer of a segment with these frames.
 pub(super) fn encode(mut lines: Vec<Line>) -> Vec<u8> {
     lines.sort_by_key(|line| (line.attempt, line.number));
-    let mut bytes = Vec::with_capacity(lines.len() * LINE + TRAILER);
+    let mut bytes = Vec::with_capacity(lines.len() * Version::NOW.line() + TRAILER);
     for line in &lines {
         line.encode(&mut bytes);
     }
     let sum = crc32fast::hash(&bytes);
     let trailer = bytes.len();
-    bytes.extend_from_slice(MAGIC);
+    bytes.extend_from_slice(Version::NOW.footer_magic());
     bytes.extend_from_slice(&(lines.len() as u64).to_le_bytes());
     bytes.extend_from_slice(&sum.to_le_bytes());
     let sum = crc32fast::hash(&bytes[trailer..]);
@@ -78,8 +77,8 @@ pub(super) fn read(file: &File) -> io::Result<Option<Vec<Line>>> {
     let Some(trailer_at) = size.checked_sub(TRAILER as u64) else { return Ok(None) };
     let mut trailer = [0; TRAILER];
     file.read_exact_at(&mut trailer, trailer_at)?;
-    let Some((count, sum)) = decode_trailer(&trailer) else { return Ok(None) };
-    let bytes = count.checked_mul(LINE as u64).filter(|bytes| *bytes <= trailer_at);
+    let Some((version, count, sum)) = decode_trailer(&trailer) else { return Ok(None) };
+    let bytes = count.checked_mul(version.line() as u64).filter(|bytes| *bytes <= trailer_at);
     let Some((bytes, start)) = bytes.and_then(|b| Some((usize::try_from(b).ok()?, trailer_at - b))) else {
         return Ok(None);
     };
@@ -88,13 +87,15 @@ pub(super) fn read(file: &File) -> io::Result<Option<Vec<Line>>> {
     if crc32fast::hash(&lines) != sum {
         return Ok(None);
     }
-    Ok(lines.chunks_exact(LINE).map(|line| Line::decode(&mut Reader(line))).collect())
+    Ok(lines.chunks_exact(version.line()).map(|line| Line::decode(version, &mut Reader(line))).collect())
 }
 
-fn decode_trailer(bytes: &[u8; TRAILER]) -> Option<(u64, u32)> {
+fn decode_trailer(bytes: &[u8; TRAILER]) -> Option<(Version, u64, u32)> {
+    let version = Version::of_footer(bytes)?;
     let (fields, sum) = bytes.split_last_chunk::<4>()?;
     let mut reader = Reader(fields);
-    let good = crc32fast::hash(fields) == u32::from_le_bytes(*sum) && reader.take::<8>()? == *MAGIC;
+    reader.take::<8>()?;
+    let good = crc32fast::hash(fields) == u32::from_le_bytes(*sum);
     let (count, sum) = (reader.u64()?, reader.u32()?);
-    good.then_some((count, sum))
+    good.then_some((version, count, sum))
 }

@@ -58,6 +58,11 @@ impl Index {
         Ok(())
     }
 
+    /// Forgets an attempt: its task is deleted.
+    pub(super) fn forget(&mut self, attempt: AttemptId) {
+        self.attempts.remove(&attempt);
+    }
+
     pub(super) fn totals(&self, attempt: AttemptId) -> Totals {
         self.attempts.get(&attempt).map(|frames| frames.totals).unwrap_or_default()
     }

@@ -3,20 +3,24 @@
 //! A segment is a run of records; once it has 64 MiB it is sealed with a sorted footer and the next one begins. Records
 //! become visible, and may be acknowledged, only after the sync. Must never rewrite what was synced.
 
+mod expire;
 mod footer;
 mod index;
 mod reader;
 mod record;
+mod recover;
 mod scan;
 #[cfg(test)]
 mod tests;
+mod version;
 
 use crate::{Output, OutputReader, Placed};
 use domain::{AttemptId, Totals};
 use footer::Line;
-use index::{Gap, Index};
+use index::Gap;
 use reader::Shared;
 use record::Header;
+use recover::Recovery;
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt;
@@ -53,20 +57,25 @@ impl SegmentStore {
         Self::with_segments_of(dir, SEGMENT_BYTES)
     }
 
-    fn with_segments_of(dir: &Path, segment_bytes: u32) -> io::Result<Self> {
+    /// As [`SegmentStore::open`], with segments of another size: small ones, to try what happens beyond one.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn with_segments_of(dir: &Path, segment_bytes: u32) -> io::Result<Self> {
         fs::create_dir_all(dir)?;
-        let mut index = Index::default();
         let numbers = segments(dir)?;
         let last = numbers.last().copied();
+        let mut recovery = Recovery::default();
         let mut open = None;
         for number in numbers {
-            open = recover(dir, number, Some(number) == last, &mut index)?;
+            open = recovery.segment(dir, number, Some(number) == last)?;
         }
         let open = match open {
             Some(segment) => segment,
             None => create(dir, last.map_or(1, |number| number + 1))?,
         };
-        Ok(Self { dir: dir.to_owned(), segment_bytes, shared: Shared::new(dir, index), open })
+        let shared = Shared::new(dir, recovery.index, open.number);
+        Ok(Self { dir: dir.to_owned(), segment_bytes, shared, open })
     }
 
     /// A reader on the same data: sees what has been synced.
@@ -81,6 +90,7 @@ impl SegmentStore {
         self.open.file.set_len(u64::from(self.open.end) + footer.len() as u64)?;
         self.open.file.sync_data()?;
         self.open = create(&self.dir, self.open.number + 1)?;
+        self.shared.begin(self.open.number);
         Ok(())
     }
 
@@ -140,30 +150,10 @@ impl Output for SegmentStore {
     fn totals(&self, attempt: AttemptId) -> Totals {
         self.shared.index().totals(attempt)
     }
-}
 
-/// Indexes a segment. Returns it if it is the last and not sealed.
-fn recover(dir: &Path, number: u64, last: bool, index: &mut Index) -> io::Result<Option<Segment>> {
-    let name = path(dir, number).display().to_string();
-    let file = OpenOptions::new().read(true).write(last).open(path(dir, number))?;
-    let sealed = footer::read(&file)?;
-    let is_sealed = sealed.is_some();
-    let (mut lines, mut end) = (sealed.unwrap_or_default(), 0);
-    if !is_sealed {
-        let scan = scan::scan(&file, &name)?;
-        if scan.rest > 0 && last {
-            tracing::warn!(segment = name, at = scan.end, bytes = scan.rest, "Output segment had a torn end, cut off");
-            file.set_len(u64::from(scan.end))?;
-            file.sync_data()?;
-        } else if scan.rest > 0 {
-            tracing::warn!(segment = name, "Output segment has no readable footer, was scanned");
-        }
-        (lines, end) = (scan.lines, scan.end);
+    fn expire(&mut self, segments: &[u64]) -> io::Result<()> {
+        segments.iter().filter(|number| **number < self.open.number).try_for_each(|number| self.shared.delete(*number))
     }
-    for line in &lines {
-        index.add(number, line).map_err(|found| gap(&found))?;
-    }
-    Ok((last && !is_sealed).then_some(Segment { number, file, end, lines }))
 }
 
 fn create(dir: &Path, number: u64) -> io::Result<Segment> {

@@ -2,23 +2,33 @@
 
 use super::index::Index;
 use super::record::{HEADER, Header};
+use super::version::Version;
 use crate::{Entry, OutputReader, Place, Placed};
 use domain::{AttemptId, FrameNo, StreamName, TaskId, Totals};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::{io, sync::Arc};
 
 /// What writer and readers share.
 pub(super) struct Shared {
-    dir: PathBuf,
+    pub(super) dir: PathBuf,
     index: RwLock<Index>,
+    /// The segment that is appended to; those before it are sealed.
+    pub(super) open: AtomicU64,
 }
 
 impl Shared {
-    pub(super) fn new(dir: &Path, index: Index) -> Arc<Self> {
-        Arc::new(Self { dir: dir.to_owned(), index: RwLock::new(index) })
+    pub(super) fn new(dir: &Path, index: Index, open: u64) -> Arc<Self> {
+        Arc::new(Self { dir: dir.to_owned(), index: RwLock::new(index), open: AtomicU64::new(open) })
+    }
+
+    /// All segments before this one are sealed.
+    pub(super) fn begin(&self, open: u64) {
+        self.open.store(open, Ordering::Release);
     }
 
     pub(super) fn path(&self, segment: u64) -> PathBuf {
@@ -60,11 +70,9 @@ impl OutputReader for Shared {
         };
         // Opened for each frame: a cache of descriptors would save two microseconds of a 256 KiB read.
         let file = File::open(self.path(segment))?;
-        let mut header = [0; HEADER];
-        file.read_exact_at(&mut header, offset)?;
-        let header = Header::decode(&header).ok_or_else(damaged)?;
+        let header = read_header(&file, offset)?.ok_or_else(damaged)?;
         let mut data = vec![0; header.data_bytes as usize];
-        file.read_exact_at(&mut data, offset + HEADER as u64)?;
+        file.read_exact_at(&mut data, offset + header.data_at() as u64)?;
         if !header.matches(&data) {
             return Err(damaged());
         }
@@ -74,4 +82,26 @@ impl OutputReader for Shared {
     fn attempts(&self, task: TaskId) -> Vec<AttemptId> {
         self.index().attempts(task)
     }
+
+    fn sealed(&self) -> io::Result<Vec<u64>> {
+        self.sealed_segments()
+    }
+
+    fn tasks(&self, segment: u64) -> io::Result<BTreeSet<TaskId>> {
+        self.tasks_of(segment)
+    }
+}
+
+/// The header at this place. One of the older version is shorter, and may end with its file.
+fn read_header(file: &File, offset: u64) -> io::Result<Option<Header>> {
+    const SHORTEST: usize = Version::One.header();
+    let mut bytes = [0; HEADER];
+    let (start, rest) = bytes.split_at_mut(SHORTEST);
+    file.read_exact_at(start, offset)?;
+    match Version::of_record(start) {
+        None => return Ok(None),
+        Some(Version::One) => {}
+        Some(Version::Two) => file.read_exact_at(rest, offset + SHORTEST as u64)?,
+    }
+    Ok(Header::decode(&bytes))
 }

@@ -1,14 +1,14 @@
 //! A frame as it lies in a segment: a header of fixed length with checksums, then the bytes as the task wrote them.
 
+use super::version::Version;
 use crate::Placed;
-use domain::{AttemptId, AttemptNo, Frame, StreamName, TaskId, UnixMillis};
+use domain::{AttemptId, AttemptNo, Frame, StreamName, UnixMillis};
 use std::io;
 
-/// Bytes of a header.
-pub(super) const HEADER: usize = 84;
+/// Bytes of a header as it is written now.
+pub(super) const HEADER: usize = Version::NOW.header();
 /// Bytes of data a record can have: a frame's limit, with room for later builds; more is damage.
 const DATA_BYTES: u32 = 16 * 1024 * 1024;
-const MAGIC: u32 = u32::from_le_bytes(*b"BFR1");
 const STDERR: u16 = 1;
 const IN_STORY: u16 = 2;
 
@@ -28,9 +28,20 @@ pub(super) struct Header {
     pub synced: u32,
     pub data_bytes: u32,
     data_sum: u32,
+    version: Version,
 }
 
 impl Header {
+    /// Bytes of the whole record.
+    pub(super) fn record(&self) -> usize {
+        self.version.header() + self.data_bytes as usize
+    }
+
+    /// Where the frame's data begins in the record.
+    pub(super) fn data_at(&self) -> usize {
+        self.version.header()
+    }
+
     /// How far the stream moves by the frame.
     pub(super) fn length(&self) -> u64 {
         u64::from(self.data_bytes).saturating_add(self.dropped)
@@ -56,17 +67,19 @@ impl Header {
             synced,
             data_bytes: data_bytes.ok_or(io::ErrorKind::InvalidInput)?,
             data_sum: crc32fast::hash(data),
+            version: Version::NOW,
         })
     }
 
-    /// Its bytes.
+    /// Its bytes, as they are written now.
     pub(super) fn encode(&self) -> [u8; HEADER] {
-        let Self { attempt, number, stream, offset, after, in_story, at, dropped, synced, data_bytes, data_sum } = self;
+        let Self { attempt, number, stream, offset, after, in_story, .. } = self;
+        let Self { at, dropped, synced, data_bytes, data_sum, version: _, .. } = self;
         let AttemptId { task, no } = attempt;
         let stderr = if *stream == StreamName::Stderr { STDERR } else { 0 };
         let flags = stderr | if *in_story { IN_STORY } else { 0 };
         let mut writer = Fields::default();
-        writer.put(&MAGIC.to_le_bytes());
+        writer.put(Version::NOW.magic());
         writer.put(&data_bytes.to_le_bytes());
         writer.put(&task.to_bytes());
         writer.put(&no.0.to_le_bytes());
@@ -82,16 +95,18 @@ impl Header {
         writer.seal()
     }
 
-    /// The header in these bytes; `None` if they are none, or damaged.
-    pub(super) fn decode(bytes: &[u8; HEADER]) -> Option<Self> {
-        let (fields, sum) = bytes.split_last_chunk::<4>()?;
-        let mut reader = Reader(fields);
+    /// The header that these bytes begin with; `None` if it is none, or damaged.
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         // The magic first: a scan for the next record asks at every byte.
-        if reader.u32()? != MAGIC || crc32fast::hash(fields) != u32::from_le_bytes(*sum) {
+        let version = Version::of_record(bytes)?;
+        let (fields, sum) = bytes.get(..version.header())?.split_last_chunk::<4>()?;
+        if crc32fast::hash(fields) != u32::from_le_bytes(*sum) {
             return None;
         }
+        let mut reader = Reader(fields);
+        reader.take::<4>()?;
         let data_bytes = reader.u32().filter(|n| *n <= DATA_BYTES)?;
-        let task = TaskId::from_bytes(reader.take()?);
+        let task = version.task(&mut reader)?;
         let attempt = AttemptId { task, no: AttemptNo(reader.u32()?) };
         let (number, offset, after) = (reader.u64()?, reader.u64()?, reader.u64()?);
         let (at, dropped) = (UnixMillis(i64::from_le_bytes(reader.take()?)), reader.u64()?);
@@ -100,7 +115,20 @@ impl Header {
         let (synced, data_sum) = (reader.u32()?, reader.u32()?);
         let stream = if flags & STDERR == 0 { StreamName::Stdout } else { StreamName::Stderr };
         let in_story = flags & IN_STORY != 0;
-        Some(Self { attempt, number, stream, offset, after, in_story, at, dropped, synced, data_bytes, data_sum })
+        Some(Self {
+            attempt,
+            number,
+            stream,
+            offset,
+            after,
+            in_story,
+            at,
+            dropped,
+            synced,
+            data_bytes,
+            data_sum,
+            version,
+        })
     }
 
     /// Whether these are the bytes it was written with.
@@ -162,10 +190,11 @@ impl Reader<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use domain::TaskId;
 
     #[test]
     fn a_header_comes_back_and_any_flipped_bit_is_noticed() {
-        let attempt = AttemptId { task: TaskId::from_parts(7, 0, 1, 2), no: AttemptNo(3) };
+        let attempt = AttemptId { task: TaskId::from_parts(7, 0, 1, 2).member(9), no: AttemptNo(3) };
         let (stream, at, data) = (StreamName::Stderr, UnixMillis(-5), b"abc".to_vec());
         let frame = Frame { attempt, number: 9, stream, offset: 1 << 40, at, data, dropped: 0 };
         let placed = Placed { after: 12, in_story: true, frame };

@@ -1,7 +1,7 @@
 //! Reading a segment from its beginning: what is whole, and whether what isn't was ever acknowledged.
 
 use super::footer::Line;
-use super::record::{HEADER, Header};
+use super::record::Header;
 use std::fs::File;
 use std::io::{self, Read};
 
@@ -25,7 +25,7 @@ pub(super) fn scan(file: &File, name: &str) -> io::Result<Scan> {
     let (mut lines, mut end) = (Vec::new(), 0_usize);
     while let Some(header) = whole(&bytes, end) {
         lines.push(Line::of(&header, position(end, name)?));
-        end += HEADER + header.data_bytes as usize;
+        end += header.record();
     }
     // A record written after what is damaged says how much was durable then.
     let later = (end + 1..bytes.len()).find_map(|at| header(&bytes, at).filter(|h| h.synced as usize > end));
@@ -43,12 +43,12 @@ fn position(at: usize, name: &str) -> io::Result<u32> {
 }
 
 fn header(bytes: &[u8], at: usize) -> Option<Header> {
-    Header::decode(bytes.get(at..)?.first_chunk()?)
+    Header::decode(bytes.get(at..)?)
 }
 
 /// The header of the record at `at`, if header and data are whole.
 fn whole(bytes: &[u8], at: usize) -> Option<Header> {
     let header = header(bytes, at)?;
-    let data = bytes.get(at + HEADER..)?.get(..header.data_bytes as usize)?;
+    let data = bytes.get(at + header.data_at()..)?.get(..header.data_bytes as usize)?;
     header.matches(data).then_some(header)
 }

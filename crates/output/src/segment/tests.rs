@@ -5,6 +5,9 @@ use crate::Place;
 use domain::{AttemptNo, Frame, StreamName, TaskId, UnixMillis};
 use proptest::prelude::*;
 
+/// Bytes of the records made here.
+const RECORD: usize = record::HEADER + 100;
+
 fn attempt(n: u64) -> AttemptId {
     AttemptId { task: TaskId::from_parts(n, 0, 0, 0), no: AttemptNo(1) }
 }
@@ -116,6 +119,113 @@ fn a_store_that_ends_with_a_sealed_segment_begins_the_next() {
     assert_eq!((stored(&store, 1), segments(dir.path()).unwrap()), (frames(1, 1..=10), vec![1, 2]));
 }
 
+/// Two records of the first version: frame 1 says `old`, frame 2 that 77 bytes were dropped.
+const OLD_RECORDS: &str = "
+    424652310300000000000000000170008000000000000000010000000100000000000000000000000000000002000000
+    00000000090000000000000000000000000000000200000000000000e5d45d3f0b995e646f6c64424652310000000000
+    000000000170008000000000000000010000000200000000000000000000000000000002000000000000000900000000
+    0000004d000000000000000300000000000000000000000980e35d
+";
+/// Their footer.
+const OLD_FOOTER: &str = "
+    000000000001700080000000000000000100000002000000010000000000000000000000000000000300000000000000
+    020000000000000000000000000000000001700080000000000000000100000003000000020000000000000000000000
+    000000004d000000000000000200000000000000570000004241544f4e46545202000000000000000bd6139934dfc585
+";
+
+/// A directory as the build before arrays left it: two records, the second without data and the last bytes of its file.
+fn old_segment(dir: &Path, sealed: bool) {
+    let hex = |text: &str| -> Vec<u8> {
+        let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_hexdigit).collect();
+        let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+        digits.chunks_exact(2).map(byte).collect()
+    };
+    let mut bytes = hex(OLD_RECORDS);
+    if sealed {
+        bytes.extend(hex(OLD_FOOTER));
+    }
+    fs::write(path(dir, 1), bytes).unwrap();
+}
+
+/// What an old segment tells.
+fn old_frames() -> [Placed; 2] {
+    let of = |number, stream, data: &[u8], dropped| {
+        let frame =
+            Frame { attempt: attempt(1), number, stream, offset: 0, at: UnixMillis(9), data: data.into(), dropped };
+        Placed { after: 2, in_story: true, frame }
+    };
+    [of(1, StreamName::Stdout, b"old", 0), of(2, StreamName::Stderr, b"", 77)]
+}
+
+#[test]
+fn what_was_written_before_arrays_is_read_and_added_to() {
+    for sealed in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        old_segment(dir.path(), sealed);
+        let mut store = SegmentStore::open(dir.path()).unwrap();
+        assert_eq!(stored(&store, 1), old_frames(), "sealed: {sealed}");
+        store.append(&frames(1, 3..=4)).unwrap();
+        let member = AttemptId { task: attempt(1).task.member(7), ..attempt(1) };
+        let mut of_member = frame(1, 1);
+        of_member.frame.attempt = member;
+        store.append(std::slice::from_ref(&of_member)).unwrap();
+        store.roll().unwrap();
+        drop(store);
+        let store = SegmentStore::open(dir.path()).unwrap();
+        assert_eq!(stored(&store, 1), [&old_frames()[..], &frames(1, 3..=4)].concat(), "sealed: {sealed}");
+        let entries = store.reader().entries(member, 0, 9);
+        assert_eq!(store.reader().read(entries[0].place).unwrap(), of_member, "of a member, not of its array");
+    }
+}
+
+/// Three sealed segments, with frames of tasks 1 and 2, of 2 and 3, and of 3; then an open one.
+fn with_three_sealed(dir: &Path) -> SegmentStore {
+    let mut store = SegmentStore::open(dir).unwrap();
+    let first = [frames(1, 1..=6), frames(2, 1..=2)].concat();
+    for batch in [first, [frames(2, 3..=4), frames(3, 1..=4)].concat(), frames(3, 5..=11)] {
+        store.append(&batch).unwrap();
+        store.roll().unwrap();
+    }
+    store
+}
+
+#[test]
+fn a_segment_goes_with_its_last_task_and_the_others_stay() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = with_three_sealed(dir.path());
+    let reader = store.reader();
+    let tasks = |n| reader.tasks(n).unwrap().into_iter().map(|id| id.unix_ms()).collect::<Vec<_>>();
+    assert_eq!(reader.sealed().unwrap(), [1, 2, 3]);
+    assert_eq!((tasks(1), tasks(2), tasks(3)), (vec![1, 2], vec![2, 3], vec![3]));
+    store.expire(&[1, 4, 99]).unwrap();
+    store.expire(&[1]).unwrap();
+    assert_eq!((reader.sealed().unwrap(), segments(dir.path()).unwrap()), (vec![2, 3], vec![2, 3, 4]));
+    assert_eq!(reader.totals(attempt(1)), Totals::default());
+    assert_eq!(reader.attempts(attempt(2).task), []);
+    assert_eq!(stored(&store, 3), frames(3, 1..=11));
+    store.append(&frames(4, 1..=2)).unwrap();
+    drop(store);
+    // The rest of task 2 is in a segment that stays: without its beginning it isn't found, and no damage either.
+    let mut store = reopen(dir.path()).unwrap();
+    assert_eq!(
+        (stored(&store, 2), stored(&store, 3), stored(&store, 4)),
+        (vec![], frames(3, 1..=11), frames(4, 1..=2))
+    );
+    assert_eq!(store.reader().tasks(2).unwrap(), [attempt(2).task, attempt(3).task].into());
+    store.append(&frames(4, 3..=3)).unwrap();
+    store.expire(&[2, 3]).unwrap();
+    drop(store);
+    assert_eq!(stored(&reopen(dir.path()).unwrap(), 4), frames(4, 1..=3));
+}
+
+#[test]
+fn a_frame_that_is_missing_without_retention_is_loud() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(with_three_sealed(dir.path()));
+    fs::write(path(dir.path(), 1), b"").unwrap();
+    assert_eq!(reopen(dir.path()).map(drop).unwrap_err().kind(), io::ErrorKind::InvalidData);
+}
+
 #[test]
 fn a_damaged_record_is_an_error_not_other_bytes() {
     let dir = tempfile::tempdir().unwrap();
@@ -128,7 +238,7 @@ fn a_damaged_record_is_an_error_not_other_bytes() {
         let error = reader.read(Place { segment: 1, offset: 0 }).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidData);
     }
-    assert!(reader.read(Place { segment: 1, offset: 184 }).is_ok());
+    assert!(reader.read(Place { segment: 1, offset: RECORD as u64 }).is_ok());
 }
 
 proptest! {
@@ -143,7 +253,7 @@ proptest! {
         drop(store);
         let file = path(dir.path(), 1);
         let mut bytes = fs::read(&file).unwrap();
-        let last = bytes.len() - 3 * 184;
+        let last = bytes.len() - 3 * RECORD;
         for hole in holes {
             if let Some(byte) = bytes.get_mut(last + hole) {
                 *byte = !*byte;
@@ -162,7 +272,7 @@ proptest! {
 
     /// Damage in what was durable is never taken for a torn end.
     #[test]
-    fn damage_before_the_last_append_is_loud(at in 0_usize..(2 * 3 * 184), bit in 0_u32..8) {
+    fn damage_before_the_last_append_is_loud(at in 0_usize..(2 * 3 * RECORD), bit in 0_u32..8) {
         let dir = tempfile::tempdir().unwrap();
         let mut store = SegmentStore::open(dir.path()).unwrap();
         for n in 0..3 {

@@ -1,7 +1,7 @@
 //! Cancel: durable when it returns; with `wait`, final if that takes no longer than 10 s.
 
 use super::Door;
-use domain::{Result, StateWord, StoryId, TaskId};
+use domain::{Error, Result, StateWord, StoryId, TaskId};
 use futures_util::StreamExt as _;
 use std::time::Duration;
 use wire::v1;
@@ -12,7 +12,8 @@ const WAIT: Duration = Duration::from_secs(10);
 pub(super) async fn cancel(door: &Door, request: v1::CancelTaskRequest) -> Result<v1::CancelTaskResponse> {
     let v1::CancelTaskRequest { task_id, wait } = request;
     let id = wire::task_id(&task_id)?;
-    let mut word = door.mailbox.cancel(id).await?;
+    let answer = door.mailbox.cancel(vec![id]).await?.pop();
+    let mut word = answer.ok_or_else(|| Error::internal("a cancel without an answer"))??;
     tracing::info!(task_id = %id, state = word.as_str(), "Task cancelled");
     if wait && !word.is_final() {
         word = tokio::time::timeout(WAIT, ended(door, id)).await.unwrap_or(Ok(word))?;

@@ -50,11 +50,14 @@ fn ended(result: v1::TaskResult) -> Result<LegacyMessage> {
 /// What such a worker is sent of an order: only assignments.
 pub(crate) fn assignment(order: Order) -> Option<v1::TaskAssignment> {
     match order {
-        Order::Start(Start { attempt, spec, class: _ }) => Some(v1::TaskAssignment {
-            task_id: attempt.task.to_string(),
-            spec: Some(v1::TaskSpec::from(&*spec)),
-            ..Default::default()
-        }),
+        Order::Start(Start { attempt, spec, class: _, entry }) => {
+            let mut spec = v1::TaskSpec { array: None, ..v1::TaskSpec::from(&*spec) };
+            // As other workers give it to their handlers.
+            if let Some(entry) = entry.filter(|_| spec.payload.is_empty()) {
+                spec.payload = entry.as_bytes().to_vec();
+            }
+            Some(v1::TaskAssignment { task_id: attempt.task.to_string(), spec: Some(spec), ..Default::default() })
+        }
         Order::Welcome(_) | Order::Kill(_) | Order::Recall(_) | Order::Forget(_) | Order::Drain => None,
     }
 }

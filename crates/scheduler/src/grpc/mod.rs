@@ -1,13 +1,20 @@
 //! The scheduler's door: decode, call, encode. Reads go to the store and the story, writes to the mailbox.
 
 mod cancel;
+mod cancel_tasks;
+mod drain;
+mod explain;
+mod forget;
 mod get;
 mod legacy;
 pub(crate) use legacy::assignment;
 mod list;
 mod output;
+mod pause;
+mod queues;
 mod register;
 mod resolve;
+mod retry;
 mod submit;
 mod watch;
 mod workers;
@@ -97,6 +104,18 @@ impl v1::scheduler_server::Scheduler for Door {
         answer(cancel::cancel(self, request.into_inner()).await)
     }
 
+    async fn cancel_tasks(&self, request: Request<v1::CancelTasksRequest>) -> Answer<v1::CancelTasksResponse> {
+        answer(cancel_tasks::cancel_tasks(self, request.into_inner()).await)
+    }
+
+    async fn retry(&self, request: Request<v1::RetryRequest>) -> Answer<v1::TaskAccepted> {
+        answer(retry::retry(self, request.into_inner()).await)
+    }
+
+    async fn explain_task(&self, request: Request<v1::ExplainTaskRequest>) -> Answer<v1::ExplainTaskResponse> {
+        answer(explain::explain(self, request.into_inner()).await)
+    }
+
     async fn watch_task(&self, request: Request<v1::WatchTaskRequest>) -> Answer<Out<v1::TaskEvent>> {
         let events = watch::watch(self, request.into_inner()).await.map_err(|e| wire::status(&e))?;
         self.stream(events)
@@ -109,6 +128,22 @@ impl v1::scheduler_server::Scheduler for Door {
 
     async fn list_workers(&self, _: Request<v1::ListWorkersRequest>) -> Answer<v1::ListWorkersResponse> {
         Ok(Response::new(workers::workers(&self.views.borrow().snapshot)))
+    }
+
+    async fn drain_worker(&self, request: Request<v1::DrainWorkerRequest>) -> Answer<v1::DrainWorkerResponse> {
+        answer(drain::drain(self, request.into_inner()).await)
+    }
+
+    async fn forget_worker(&self, request: Request<v1::ForgetWorkerRequest>) -> Answer<v1::ForgetWorkerResponse> {
+        answer(forget::forget(self, request.into_inner()).await)
+    }
+
+    async fn list_queues(&self, _: Request<v1::ListQueuesRequest>) -> Answer<v1::ListQueuesResponse> {
+        answer(queues::queues(self).await)
+    }
+
+    async fn pause_queue(&self, request: Request<v1::PauseQueueRequest>) -> Answer<v1::PauseQueueResponse> {
+        answer(pause::pause(self, request.into_inner()).await)
     }
 
     async fn resolve_task(&self, request: Request<v1::ResolveTaskRequest>) -> Answer<v1::ResolveTaskResponse> {

@@ -23,12 +23,12 @@ pub(super) async fn submit(door: &Door, request: v1::SubmitRequest) -> Result<v1
 }
 
 fn new_task(entry: v1::SubmitEntry) -> Result<NewTask> {
-    let (id, spec) = wire::submit_entry(entry)?;
+    let (id, spec, entries) = wire::submit_entry(entry)?;
     spec.check()?;
-    Ok(NewTask { id, spec: Arc::new(spec) })
+    Ok(NewTask { id, spec: Arc::new(spec), entries, retry: None })
 }
 
-fn v1_accepted(accepted: &Accepted) -> v1::TaskAccepted {
+pub(super) fn v1_accepted(accepted: &Accepted) -> v1::TaskAccepted {
     let Accepted { id, at, waiting } = accepted;
     v1::TaskAccepted {
         task_id: id.to_string(),

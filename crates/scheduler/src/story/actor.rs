@@ -4,7 +4,7 @@
 use super::feed::{Feed, Follower, feed};
 use super::line::{Line, Seed};
 use super::pen::{Pen, Written};
-use domain::{AttemptId, Error, Event, Frame, Result, StoryId, Tail, Task, TaskId};
+use domain::{AttemptId, Error, Event, EventKind, Frame, Result, StoryId, Tail, Task, TaskId, limits};
 use output::{OutputReader, Placed};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -17,12 +17,16 @@ const SWEEP_EVERY: usize = 1_024;
 pub(super) enum Command {
     /// Committed events, each with the frames committed before it.
     Publish(Vec<(Event, Tail)>),
-    /// A new reign, with all tasks under way.
+    /// A new reign, with all tasks that run.
     Reset(Vec<Task>),
     /// Output arrived.
     Arrived(Arrived),
     /// A reader attaches.
     Attach(TaskId, oneshot::Sender<Attached>),
+    /// Somebody wants to know when everything before this is done.
+    Sync(oneshot::Sender<()>),
+    /// Segments of output whose tasks are all deleted.
+    Expire(Vec<u64>),
 }
 
 /// The answer to a reader.
@@ -57,6 +61,8 @@ pub(super) struct Actor {
     pen: Pen,
     /// Arrived while a batch is being written: the next batch. Bounded by the room of [`Arrived`].
     next: Vec<Placed>,
+    /// Segments to delete. Bounded by how many there are.
+    expired: Vec<u64>,
     waiting: VecDeque<Waiting>,
     /// Frames taken, and frames written or refused, since the beginning.
     taken: u64,
@@ -73,11 +79,18 @@ impl Actor {
             output,
             pen,
             next: Vec::new(),
+            expired: Vec::new(),
             waiting: VecDeque::new(),
             taken: 0,
             settled: 0,
             attached: 0,
         }
+    }
+
+    /// How many tasks are in memory.
+    #[cfg(test)]
+    pub fn lines(&self) -> usize {
+        self.lines.len()
     }
 
     /// Runs until all handles are dropped, or the output thread is gone.
@@ -101,13 +114,14 @@ impl Actor {
                 let Some(command) = more.then(|| commands.try_recv().ok()).flatten() else { break };
                 self.command(command);
             }
-            if !self.pen.hand_over(&mut self.next) {
+            if !self.pen.hand_over(&mut self.next, &mut self.expired) {
                 return tracing::error!("The output thread is gone");
             }
         }
     }
 
-    fn command(&mut self, command: Command) {
+    /// Does what it is told. What it hands to the thread follows.
+    pub fn command(&mut self, command: Command) {
         match command {
             Command::Publish(events) => {
                 for (event, tail) in events {
@@ -117,13 +131,47 @@ impl Actor {
             Command::Reset(tasks) => self.reset(&tasks),
             Command::Arrived(arrived) => self.arrive(arrived),
             Command::Attach(task, reply) => self.attach(task, reply),
+            // Whoever asked may be gone.
+            Command::Sync(reply) => drop(reply.send(())),
+            Command::Expire(mut segments) => self.expired.append(&mut segments),
         }
     }
 
     fn publish(&mut self, event: Event, tail: Tail) {
         let task = event.task;
-        self.lines.entry(task).or_default().event_arrived(event, tail);
-        self.drop_if_over(task);
+        match &event.kind {
+            EventKind::CancelRequested | EventKind::Finished(..) if task.index().is_none() => self.desert_members(task),
+            EventKind::CancelRequested | EventKind::Finished(..) | EventKind::AttemptEnded(..) => {}
+            EventKind::Accepted | EventKind::Begun | EventKind::Dispatched(_) => {}
+            EventKind::Started(_) | EventKind::Progressed(_) => {}
+        }
+        let line = match event.kind {
+            EventKind::Dispatched(_) => Some(self.lines.entry(task).or_default()),
+            EventKind::Accepted
+            | EventKind::Begun
+            | EventKind::Started(_)
+            | EventKind::Progressed(_)
+            | EventKind::CancelRequested
+            | EventKind::AttemptEnded(..)
+            | EventKind::Finished(..) => self.lines.get_mut(&task),
+        };
+        if let Some(line) = line {
+            line.event_arrived(event, tail);
+            self.drop_if_idle(task);
+        }
+    }
+
+    /// The end of an array is that of its members that don't run: nobody tells their readers.
+    fn desert_members(&mut self, array: TaskId) {
+        let members = self.lines.range_mut(array.member(0)..=array.member(limits::ARRAY_INDEX));
+        let mut deserted = Vec::new();
+        for (member, line) in members.filter(|(_, line)| !line.is_live()) {
+            line.reset(None);
+            deserted.push(*member);
+        }
+        for member in deserted {
+            self.drop_if_idle(member);
+        }
     }
 
     fn reset(&mut self, tasks: &[Task]) {
@@ -131,7 +179,7 @@ impl Actor {
         for (task, line) in &mut self.lines {
             line.reset(seeds.remove(task));
         }
-        self.lines.retain(|_, line| !line.is_over());
+        self.lines.retain(|_, line| !line.is_idle());
         for (task, seed) in seeds {
             self.lines.entry(task).or_default().reset(Some(seed));
         }
@@ -153,12 +201,12 @@ impl Actor {
         let _ = reply.send(Attached { bound, follower });
     }
 
-    /// Forgets readers that are gone: those of unknown tasks hold a line each.
+    /// Forgets readers that are gone: those of tasks that don't run hold a line each.
     fn sweep(&mut self) {
         self.attached += 1;
         if self.attached >= SWEEP_EVERY {
             self.attached = 0;
-            self.lines.retain(|_, line| !line.sweep());
+            self.lines.retain(|_, line| !line.is_idle());
         }
     }
 
@@ -211,7 +259,7 @@ impl Actor {
             } else {
                 line.frame_lost(self.output.count(attempt, u64::MAX));
             }
-            self.drop_if_over(attempt.task);
+            self.drop_if_idle(attempt.task);
         }
         self.answer(stored);
     }
@@ -224,8 +272,8 @@ impl Actor {
         }
     }
 
-    fn drop_if_over(&mut self, task: TaskId) {
-        if self.lines.get(&task).is_some_and(Line::is_over) {
+    fn drop_if_idle(&mut self, task: TaskId) {
+        if self.lines.get_mut(&task).is_some_and(Line::is_idle) {
             self.lines.remove(&task);
         }
     }

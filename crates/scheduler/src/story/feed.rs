@@ -4,7 +4,7 @@
 use domain::{Event, Frame, StoryId};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TryRecvError};
 
 /// Items that wait for a reader at most (CONTRACT 5).
 const ITEMS: usize = 100;
@@ -47,13 +47,25 @@ pub(super) struct Feed {
 pub(super) struct Follower {
     items: mpsc::Receiver<Item>,
     bytes: Arc<AtomicUsize>,
+    /// The next one, if it was looked at.
+    first: Option<Item>,
+}
+
+/// What a feed has told until now.
+pub(super) enum First {
+    /// Nothing.
+    Nothing,
+    /// First this.
+    Item(StoryId),
+    /// Nothing, and nothing will follow: the reader must attach again.
+    Lost,
 }
 
 /// Both ends of a feed.
 pub(super) fn feed() -> (Feed, Follower) {
     let (to, from) = mpsc::channel(ITEMS);
     let bytes = Arc::<AtomicUsize>::default();
-    (Feed { items: to, bytes: Arc::clone(&bytes) }, Follower { items: from, bytes })
+    (Feed { items: to, bytes: Arc::clone(&bytes) }, Follower { items: from, bytes, first: None })
 }
 
 impl Feed {
@@ -73,8 +85,23 @@ impl Feed {
 impl Follower {
     /// The next item; `None`: the feed was dropped, and the reader must attach again.
     pub async fn next(&mut self) -> Option<Item> {
-        let item = self.items.recv().await?;
+        let item = match self.first.take() {
+            Some(item) => item,
+            None => self.items.recv().await?,
+        };
         self.bytes.fetch_sub(item.bytes(), Ordering::Relaxed);
         Some(item)
+    }
+
+    /// Looks at what comes next, without waiting.
+    pub fn first(&mut self) -> First {
+        if self.first.is_none() {
+            match self.items.try_recv() {
+                Ok(item) => self.first = Some(item),
+                Err(TryRecvError::Empty) => return First::Nothing,
+                Err(TryRecvError::Disconnected) => return First::Lost,
+            }
+        }
+        self.first.as_ref().map_or(First::Nothing, |item| First::Item(item.id))
     }
 }

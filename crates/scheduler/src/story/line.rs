@@ -7,7 +7,7 @@ use super::feed::{Feed, Item, Told};
 use domain::{AttemptNo, Event, EventKind, Frame, FrameNo, StoryId, Tail};
 use std::{collections::VecDeque, sync::Arc};
 
-/// A task under way.
+/// A task that runs, is read, or of which something is being written. Others have no line: they may be millions.
 #[derive(Default)]
 pub(super) struct Line {
     /// Told to everybody up to here: what a reader who attaches now may read from the store.
@@ -28,7 +28,7 @@ enum Waiting {
     /// A frame that is being written.
     Frame,
     Event(Event, Tail),
-    /// A new reign: how far the story is by the store; `None`: it is over.
+    /// All readers go to the store: how far the story is there; `None`: they find out.
     Reset(Option<StoryId>),
 }
 
@@ -81,7 +81,8 @@ impl Line {
         match &event.kind {
             EventKind::Dispatched(_) => (self.current, self.frames) = (Some(AttemptNo(event.attempt)), 0),
             EventKind::AttemptEnded(..) | EventKind::Finished(..) => self.current = None,
-            EventKind::Accepted | EventKind::Started(_) | EventKind::Progressed(_) | EventKind::CancelRequested => {}
+            EventKind::Accepted | EventKind::Begun => {}
+            EventKind::Started(_) | EventKind::Progressed(_) | EventKind::CancelRequested => {}
         }
         // Nearly always: nothing is being written.
         if self.waiting.is_empty() {
@@ -90,7 +91,7 @@ impl Line {
         self.waiting.push_back(Waiting::Event(event, tail));
     }
 
-    /// A new reign begins. `None`: the task is over, or was never committed.
+    /// All readers go to the store: a new reign begins, or what happened to the task is told by nobody. `None`: nothing runs.
     pub fn reset(&mut self, seed: Option<Seed>) {
         let Seed { last, current, frames } = seed.unwrap_or(Seed { last: self.last, current: None, frames: 0 });
         (self.last, self.current, self.frames) = (last, current, frames);
@@ -98,22 +99,27 @@ impl Line {
         self.release();
     }
 
-    /// A reader attaches: how far it may read in the store. `None`: nothing is known of the task here, so all of it is
-    /// there if it is over, and all of it is still to be told if it isn't.
+    /// A reader attaches: how far it may read in the store. `None`: nothing is known of the task here, so nothing runs and
+    /// nothing is being written as far as it was told; what is told from now on, it hears.
     pub fn attach(&mut self, feed: Feed) -> Option<StoryId> {
         self.feeds.push(feed);
         (self.last > 0).then_some(self.released)
     }
 
-    /// Forgets readers that are gone. True if nobody needs the line.
-    pub fn sweep(&mut self) -> bool {
-        self.feeds.retain(|feed| !feed.is_closed());
-        self.feeds.is_empty() && self.last == 0
+    /// Whether nobody needs the line: everything is told, or nothing is to be told to nobody.
+    pub fn is_idle(&mut self) -> bool {
+        self.over || !self.is_live() && self.waiting.is_empty() && self.is_unread()
     }
 
-    /// Whether everything is told.
-    pub fn is_over(&self) -> bool {
-        self.over
+    /// Whether an attempt is under way, as of the last event that arrived.
+    pub fn is_live(&self) -> bool {
+        self.current.is_some()
+    }
+
+    /// Forgets readers that are gone. True if none is left.
+    fn is_unread(&mut self) -> bool {
+        self.feeds.retain(|feed| !feed.is_closed());
+        self.feeds.is_empty()
     }
 
     /// Tells what no frame stands before.

@@ -11,6 +11,7 @@ mod line;
 mod pen;
 mod read;
 mod script;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -83,7 +84,7 @@ impl Handle {
         let _ = self.commands.send(Command::Publish(events)).await;
     }
 
-    /// Begins a new reign with every task that isn't final.
+    /// Begins a new reign with every task that runs.
     pub async fn reset(&self, tasks: Vec<Task>) {
         let _ = self.commands.send(Command::Reset(tasks)).await;
     }
@@ -132,6 +133,19 @@ impl Handle {
         let (reply, answer) = oneshot::channel();
         self.commands.send(Command::Attach(task, reply)).await.map_err(|_| stopping())?;
         answer.await.map_err(|_| stopping())
+    }
+
+    /// Returns when everything that was published before is told to those who are attached.
+    async fn sync(&self) -> Result<()> {
+        let (reply, done) = oneshot::channel();
+        self.commands.send(Command::Sync(reply)).await.map_err(|_| stopping())?;
+        done.await.map_err(|_| stopping())
+    }
+
+    /// Reads a task's record.
+    async fn record(&self, task: TaskId) -> Result<Task> {
+        let record = self.blocking(move |handle| handle.store.task(task)).await?;
+        record.map_err(|f| unreadable(&f))?.ok_or_else(|| Error::no_task(task))
     }
 
     /// Does something that blocks, off the event loop.

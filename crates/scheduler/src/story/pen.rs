@@ -15,11 +15,19 @@ pub(super) struct Written {
     pub stored: bool,
 }
 
+/// What the thread is to do.
+enum Work {
+    /// Write these.
+    Frames(Vec<Placed>),
+    /// Delete these segments.
+    Expire(Vec<u64>),
+}
+
 /// The actor's end of the thread.
 pub(super) struct Pen {
     /// Holds one batch; the actor hands over the next only after the answer to the last, so it is never full.
     /// `None` only while it is dropped.
-    batches: Option<SyncSender<Vec<Placed>>>,
+    batches: Option<SyncSender<Work>>,
     pub written: mpsc::Receiver<Written>,
     busy: bool,
     thread: Option<JoinHandle<()>>,
@@ -40,13 +48,15 @@ impl Pen {
         !self.busy
     }
 
-    /// Hands over what waits, if the thread is free and anything does. False: the thread is gone.
-    pub fn hand_over(&mut self, waiting: &mut Vec<Placed>) -> bool {
-        if self.busy || waiting.is_empty() {
+    /// Hands over what waits, output first, if the thread is free and anything does. False: the thread is gone.
+    pub fn hand_over(&mut self, waiting: &mut Vec<Placed>, expired: &mut Vec<u64>) -> bool {
+        if self.busy || waiting.is_empty() && expired.is_empty() {
             return true;
         }
         self.busy = true;
-        self.batches.as_ref().is_some_and(|batches| batches.try_send(std::mem::take(waiting)).is_ok())
+        let output = !waiting.is_empty();
+        let work = if output { Work::Frames(std::mem::take(waiting)) } else { Work::Expire(std::mem::take(expired)) };
+        self.batches.as_ref().is_some_and(|batches| batches.try_send(work).is_ok())
     }
 
     /// The answer to the batch handed over came.
@@ -69,11 +79,21 @@ impl Drop for Pen {
 
 fn write(
     mut output: Box<dyn Output>,
-    queue: &Receiver<Vec<Placed>>,
+    queue: &Receiver<Work>,
     answers: &mpsc::Sender<Written>,
     mut stored: impl FnMut(AttemptId, FrameNo),
 ) {
-    while let Ok(frames) = queue.recv() {
+    while let Ok(work) = queue.recv() {
+        let frames = match work {
+            Work::Frames(frames) => frames,
+            Work::Expire(segments) => {
+                if let Err(error) = output.expire(&segments) {
+                    // They are found again after the next walk.
+                    tracing::error!(%error, "Expired output cannot be deleted");
+                }
+                Vec::new()
+            }
+        };
         let Some(done) = append(output.as_mut(), &frames, queue) else { return };
         let mut last = BTreeMap::new();
         if done {
@@ -93,7 +113,7 @@ fn write(
 const SAY_EVERY: u32 = 150;
 
 /// Writes until it succeeds; false if the frames themselves are refused, `None` if nobody waits any more.
-fn append(output: &mut dyn Output, frames: &[Placed], queue: &Receiver<Vec<Placed>>) -> Option<bool> {
+fn append(output: &mut dyn Output, frames: &[Placed], queue: &Receiver<Work>) -> Option<bool> {
     for tries in 0_u32.. {
         let error = match output.append(frames) {
             Ok(()) => return Some(true),

@@ -129,6 +129,7 @@ impl Read {
                     EventKind::AttemptEnded(..) if ours => self.phase = Phase::Over,
                     EventKind::Finished(..) => self.phase = Phase::Over,
                     EventKind::Accepted
+                    | EventKind::Begun
                     | EventKind::Dispatched(_)
                     | EventKind::Started(_)
                     | EventKind::Progressed(_)

@@ -3,7 +3,7 @@
 use super::feed::Told;
 use super::watch::StoryItem;
 use super::{damaged, unreadable};
-use domain::{AttemptId, Error, Event, Frame, Result, StoryId, Task, TaskId};
+use domain::{AttemptId, Event, Frame, Result, StoryId, Task, TaskId};
 use output::{Entry, OutputReader};
 use std::{collections::BTreeSet, collections::VecDeque, sync::Arc};
 use store::Reader;
@@ -56,22 +56,19 @@ enum Next {
 }
 
 impl Script {
-    /// Opens the story of a task behind `after`. `bound` is what the actor said on attaching.
+    /// Opens the story of a task behind `after`, up to `bound`. The record was read after the reader attached.
     pub fn open(
         store: &dyn Reader,
         output: &Arc<dyn OutputReader>,
-        task: TaskId,
+        record: &Task,
         after: StoryId,
-        bound: Option<StoryId>,
+        bound: StoryId,
         with_output: bool,
     ) -> Result<Self> {
-        let record = store.task(task).map_err(|f| unreadable(&f))?.ok_or_else(|| Error::no_task(task))?;
-        let whole = bound.is_none() && record.state.is_final();
-        let end = if whole { StoryId { event: record.events, frame: u64::MAX } } else { StoryId::default() };
-        let bound = bound.unwrap_or(end);
+        let whole = record.state.is_final() && bound.event >= record.events;
         let from = after.min(bound);
-        let events = events(store, &record, from, bound)?;
-        let counts = Counts::open(store, output, task)?;
+        let events = events(store, record, from, bound)?;
+        let counts = Counts::open(store, output, record.id)?;
         let frames = with_output.then(|| counts.frames(from, bound));
         let (given, position) = (counts.position(from), counts.position(bound));
         Ok(Self { events, frames, bound, position, whole, given, counts })

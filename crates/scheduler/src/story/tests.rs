@@ -1,7 +1,11 @@
 //! Whoever reads a story, live or late, from the beginning or from the middle, finds the same.
 
+mod array;
+mod lines;
 mod stage;
 
+use super::actor::Attached;
+use super::watch::unknown;
 use super::{StoryItem, Told};
 use domain::{AttemptNo, EventKind, Kind, StoryId, StreamName, TaskId};
 use stage::Stage;
@@ -47,7 +51,21 @@ async fn live(seed: u64) {
                 stage.reset().await;
             }
             (0..=9, _) if stage.attempt().is_none() => stage.dispatch().await,
-            (10, _) => tokio::task::yield_now().await,
+            (10, Some(_)) => {
+                // A reader may come between commit and publication.
+                stage.hold();
+                if dice.roll(2) == 0 {
+                    stage.lose().await
+                } else {
+                    stage.progress().await
+                }
+                readers.push((true, stage.follow(BEGIN, true)));
+                for _ in 0..dice.roll(40) {
+                    tokio::task::yield_now().await;
+                }
+                stage.let_go().await;
+            }
+            (10, None) => tokio::task::yield_now().await,
             _ => {
                 let output = dice.roll(3) > 0;
                 readers.push((output, stage.follow(BEGIN, output)));
@@ -86,6 +104,98 @@ async fn every_reader_sees_the_same_story_however_it_came_about() {
     for seed in 0..24 {
         live(seed).await;
     }
+}
+
+#[tokio::test]
+async fn a_reader_may_come_at_any_moment() {
+    let mut stage = Stage::new(None).await;
+    let id = stage.task.id;
+    let mut readers = vec![stage.attach(id, true).await];
+    // Each step is committed, then published; a task with two attempts and something between them.
+    for step in 0..6 {
+        stage.stored().await;
+        readers.push(stage.attach(id, step % 2 == 0).await);
+        stage.hold();
+        match step {
+            0 | 3 => stage.dispatch().await,
+            1 | 4 => stage.progress().await,
+            2 => stage.lose().await,
+            _ => stage.finish(2).await,
+        }
+        readers.push(stage.attach(id, step % 2 == 1).await);
+        stage.let_go().await;
+        readers.push(stage.attach(id, step % 2 == 0).await);
+        if let Some(no) = stage.attempt() {
+            stage.write(no, 2).await;
+        }
+    }
+    let whole = stage.story(BEGIN, true, usize::MAX).await;
+    let expected = ["1.0", "2.0", "2.1", "2.2", "3.0", "3.3", "3.4", "4.0", "5.0", "5.1", "5.2", "6.0", "6.3", "6.4"];
+    assert_eq!(ids(&whole), [&expected[..], &["6.5", "6.6", "7.0"]].concat());
+    for (number, reader) in readers.into_iter().enumerate() {
+        let seen = reader.await.unwrap();
+        let all = seen.iter().any(|item| matches!(item.told, Told::Output(_)));
+        assert_eq!(seen, if all { whole.clone() } else { events(&whole) }, "reader {number}");
+    }
+}
+
+#[tokio::test]
+async fn a_reader_of_a_waiting_task_is_told_of_its_first_attempt_and_what_it_wrote() {
+    let mut stage = Stage::new(None).await;
+    stage.hold();
+    stage.dispatch().await;
+    // Committed, but not published: the reader finds the dispatch in the store, and hears of it once more.
+    let reader = stage.attach(stage.task.id, true).await;
+    stage.let_go().await;
+    stage.write(FIRST, 2).await;
+    stage.finish(0).await;
+    assert_eq!(ids(&reader.await.unwrap()), ["1.0", "2.0", "2.1", "2.2", "3.0"]);
+}
+
+#[tokio::test]
+async fn the_store_is_read_no_further_than_an_attempt_that_began_meanwhile() {
+    let (open, gate) = channel();
+    let mut stage = Stage::new(Some(gate)).await;
+    let id = stage.task.id;
+    let Attached { bound, mut follower } = stage.story.attach(id).await.unwrap();
+    assert_eq!(bound, None);
+    // Between attaching and reading the record: the record has event 3, and a frame before it that isn't durable.
+    stage.dispatch().await;
+    stage.write(FIRST, 1).await;
+    stage.progress().await;
+    let record = stage.story.record(id).await.unwrap();
+    assert_eq!(record.events, 3);
+    assert_eq!(unknown(&stage.story, &record, &mut follower).await, Ok(Some(StoryId { event: 1, frame: 0 })));
+    drop(open);
+    let told = [follower.next().await, follower.next().await, follower.next().await];
+    assert_eq!(told.map(|item| item.unwrap().id.to_string()), ["2.0", "2.1", "3.0"]);
+    stage.finish(0).await;
+    let Attached { bound, mut follower } = stage.story.attach(id).await.unwrap();
+    assert_eq!(bound, None, "it is over");
+    stage.reset().await;
+    assert_eq!(unknown(&stage.story, &record, &mut follower).await, Ok(None), "the feed was lost: attach again");
+}
+
+#[tokio::test]
+async fn output_goes_with_its_tasks() {
+    let mut stage = Stage::new(None).await;
+    stage.dispatch().await;
+    for _ in 0..30 {
+        stage.write(FIRST, 1).await;
+        stage.stored().await;
+    }
+    stage.finish(0).await;
+    let sealed = stage.story.output.sealed().unwrap();
+    assert!(sealed.len() > 1, "{sealed:?}");
+    let stays = stage.story.sweep_once(Default::default()).await.unwrap();
+    assert_eq!(stays, sealed.iter().map(|segment| (*segment, stage.task.id)).collect(), "the task is there");
+    assert_eq!(stage.expire(), 1);
+    assert_eq!(stage.story.sweep_once(stays).await.unwrap(), Default::default());
+    while !stage.story.output.sealed().unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let gone = stage.story.watch(stage.task.id, BEGIN, true).await.map(|_| ()).unwrap_err();
+    assert_eq!(gone.kind(), Kind::NotFound);
 }
 
 #[tokio::test]

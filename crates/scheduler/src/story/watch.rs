@@ -1,10 +1,10 @@
 //! Watch: the story from a place to its end. First from the stores up to what was told on attaching, then from the feed;
 //! and again from the stores whenever the feed was lost.
 
-use super::feed::{Follower, Told};
+use super::feed::{First, Follower, Told};
 use super::script::Script;
 use super::{Attached, Handle};
-use domain::{Result, StoryId, TaskId};
+use domain::{Result, StoryId, Task, TaskId};
 use futures_util::{Stream, stream};
 use std::collections::VecDeque;
 
@@ -33,8 +33,12 @@ struct Watch {
 enum Phase {
     /// Reading what had been told on attaching.
     Script(Box<Script>, Follower),
-    /// Following; the position of the last item told.
-    Feed(Follower, u64),
+    /// Following what comes behind `read`; the position of the last item told.
+    Feed {
+        follower: Follower,
+        read: StoryId,
+        position: u64,
+    },
     /// The feed was lost.
     Behind,
     Over,
@@ -53,10 +57,31 @@ pub(super) async fn watch(
 
 /// Attaches, then opens the script: in this order nothing falls in between.
 async fn open(handle: &Handle, task: TaskId, after: StoryId, output: bool) -> Result<Phase> {
-    let Attached { bound, follower } = handle.attach(task).await?;
-    let script =
-        handle.blocking(move |h| Script::open(h.store.as_ref(), &h.output, task, after, bound, output)).await??;
-    Ok(Phase::Script(Box::new(script), follower))
+    let Attached { bound, mut follower } = handle.attach(task).await?;
+    let record = handle.record(task).await?;
+    let bound = match bound {
+        Some(bound) => bound,
+        None => match unknown(handle, &record, &mut follower).await? {
+            Some(bound) => bound,
+            None => return Ok(Phase::Behind),
+        },
+    };
+    let script = handle.blocking(move |h| Script::open(h.store.as_ref(), &h.output, &record, after, bound, output));
+    Ok(Phase::Script(Box::new(script.await??), follower))
+}
+
+/// How far the store may be read if the actor knew nothing of the task: nothing was running then. `None`: attach again.
+///
+/// What the record has, unless the feed has begun to tell of it: then an attempt may have begun since, whose output comes
+/// between events that the record has already. All that could make output was published before the record was read, or
+/// isn't published yet and made none; so what the feed has told once the actor has caught up is the whole truth.
+pub(super) async fn unknown(handle: &Handle, record: &Task, follower: &mut Follower) -> Result<Option<StoryId>> {
+    handle.sync().await?;
+    Ok(match follower.first() {
+        First::Nothing => Some(StoryId { event: record.events, frame: 0 }),
+        First::Item(id) => Some(StoryId { event: id.event.saturating_sub(1), frame: 0 }),
+        First::Lost => None,
+    })
 }
 
 impl Watch {
@@ -72,7 +97,7 @@ impl Watch {
             // A step that is cancelled or fails leaves the reader behind: it would read on from the stores.
             match std::mem::replace(&mut self.phase, Phase::Behind) {
                 Phase::Script(script, follower) => self.read(script, follower).await?,
-                Phase::Feed(follower, position) => self.follow(follower, position).await,
+                Phase::Feed { follower, read, position } => self.follow(follower, read, position).await,
                 Phase::Behind => self.phase = open(&self.handle, self.task, self.after, self.output).await?,
                 Phase::Over => {
                     self.phase = Phase::Over;
@@ -96,16 +121,21 @@ impl Watch {
         } else if script.whole {
             Phase::Over
         } else {
-            Phase::Feed(follower, script.position)
+            Phase::Feed { follower, read: script.bound, position: script.position }
         };
         Ok(())
     }
 
-    async fn follow(&mut self, mut follower: Follower, position: u64) {
+    async fn follow(&mut self, mut follower: Follower, read: StoryId, position: u64) {
         // `None` leaves the reader behind.
         let Some(item) = follower.next().await else { return };
+        if item.id <= read {
+            self.phase = Phase::Feed { follower, read, position };
+            return;
+        }
         let sequence = position + 1;
-        self.phase = if is_final(&item.told) { Phase::Over } else { Phase::Feed(follower, sequence) };
+        let position = sequence;
+        self.phase = if is_final(&item.told) { Phase::Over } else { Phase::Feed { follower, read, position } };
         let wanted = self.output || matches!(item.told, Told::Event(_));
         if wanted && item.id > self.after {
             self.ready.push_back(StoryItem { id: item.id, sequence, told: item.told });

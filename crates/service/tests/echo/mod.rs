@@ -142,6 +142,27 @@ impl v1::gateway_server::Gateway for Echo {
     async fn cancel_task(&self, _: Request<v1::CancelTaskRequest>) -> Answer<v1::CancelTaskResponse> {
         Ok(Response::new(Default::default()))
     }
+    async fn cancel_tasks(&self, _: Request<v1::CancelTasksRequest>) -> Answer<v1::CancelTasksResponse> {
+        Ok(Response::new(Default::default()))
+    }
+    async fn retry_task(&self, _: Request<v1::RetryTaskRequest>) -> Answer<v1::TaskAccepted> {
+        Ok(Response::new(Default::default()))
+    }
+    async fn explain_task(&self, _: Request<v1::ExplainTaskRequest>) -> Answer<v1::ExplainTaskResponse> {
+        Ok(Response::new(Default::default()))
+    }
+    async fn drain_worker(&self, _: Request<v1::DrainWorkerRequest>) -> Answer<v1::DrainWorkerResponse> {
+        Ok(Response::new(Default::default()))
+    }
+    async fn forget_worker(&self, _: Request<v1::ForgetWorkerRequest>) -> Answer<v1::ForgetWorkerResponse> {
+        Ok(Response::new(Default::default()))
+    }
+    async fn list_queues(&self, _: Request<v1::ListQueuesRequest>) -> Answer<v1::ListQueuesResponse> {
+        Ok(Response::new(Default::default()))
+    }
+    async fn pause_queue(&self, _: Request<v1::PauseQueueRequest>) -> Answer<v1::PauseQueueResponse> {
+        Ok(Response::new(Default::default()))
+    }
     async fn read_output(&self, _: Request<v1::ReadOutputRequest>) -> Answer<Self::ReadOutputStream> {
         Ok(Response::new(stream::empty().boxed()))
     }

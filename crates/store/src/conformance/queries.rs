@@ -1,83 +1,11 @@
-//! What readers get.
+//! What readers get of single tasks.
 
-use super::{samples::*, stores};
-use crate::Store;
+use super::{commit, fill, samples, samples::*, stores};
 use domain::*;
-use std::sync::Arc;
 
-fn fill(store: &mut dyn Store, tasks: &[Task]) -> Epoch {
-    let epoch = store.begin().unwrap().epoch;
-    let writes = tasks.iter().map(|task| Write::Insert(Arc::new(task.clone()))).collect();
-    store.commit(&Batch { epoch, writes }).unwrap();
-    epoch
-}
-
-fn ids(store: &dyn Store, filter: TaskFilter) -> Vec<TaskId> {
-    let request = PageRequest { filter, after: None, limit: 1_000 };
-    store.reader().list(&request).unwrap().items.into_iter().map(|task| task.id).collect()
-}
-
-#[test]
-fn pages_are_newest_first_and_cover_everything_once() {
-    for (name, mut store, _dir) in stores() {
-        let tasks: Vec<Task> = (0..25).map(queued).collect();
-        fill(store.as_mut(), &tasks);
-        let (mut seen, mut after) = (Vec::new(), None);
-        loop {
-            let request = PageRequest { filter: TaskFilter::default(), after, limit: 10 };
-            let page = store.reader().list(&request).unwrap();
-            seen.extend(page.items.into_iter().map(|task| task.id));
-            after = page.next;
-            if after.is_none() {
-                break;
-            }
-        }
-        let newest_first: Vec<TaskId> = (0..25).rev().map(id).collect();
-        assert_eq!(seen, newest_first, "{name}");
-    }
-}
-
-#[test]
-fn a_list_leaves_out_payload_and_result() {
-    for (name, mut store, _dir) in stores() {
-        fill(store.as_mut(), &[in_state(queued(1), State::Final(Final::Completed))]);
-        let request = PageRequest { filter: TaskFilter::default(), after: None, limit: 1 };
-        let page = store.reader().list(&request).unwrap();
-        let shown = page.items.first().unwrap();
-        assert_eq!(shown.spec.run, Run::Handler(HandlerRun::default()), "{name}");
-        assert_eq!((shown.result.as_slice(), shown.events), ([].as_slice(), 20), "{name}");
-    }
-}
-
-#[test]
-fn filters_narrow_a_list() {
-    for (name, mut store, _dir) in stores() {
-        let mut tasks: Vec<Task> = (0..).zip(states()).map(|(n, state)| in_state(queued(n), state)).collect();
-        tasks.push(with_spec(queued(40), |spec| spec.queue = "other".into()));
-        fill(store.as_mut(), &tasks);
-        let by = |states: &[StateWord]| TaskFilter { states: states.to_vec(), ..TaskFilter::default() };
-        let numbers = |filter| {
-            let mut found = ids(store.as_ref(), filter);
-            found.reverse();
-            found.into_iter().map(|found| (0..99).find(|n| id(*n) == found).unwrap()).collect::<Vec<u64>>()
-        };
-        use StateWord::*;
-        assert_eq!(numbers(by(&[Queued])), [0, 40], "{name}");
-        assert_eq!(numbers(by(&[BackingOff])), [1], "{name}");
-        assert_eq!(numbers(by(&[Queued, BackingOff, Running, Failed])), [0, 1, 3, 6, 40], "{name}");
-        assert_eq!(numbers(by(&StateWord::ALL)), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 40], "{name}");
-        assert_eq!(numbers(by(&[Dispatched, Cancelling])), [2, 4], "{name}");
-        assert_eq!(numbers(by(&[Failed, Cancelled])), [6, 8, 9], "{name}");
-        assert_eq!(numbers(by(&[Completed, Running])), [3, 5], "{name}");
-        let name_1 = TaskFilter { name: Some("name-1".into()), ..by(&[Failed, TimedOut]) };
-        assert_eq!(numbers(name_1), [7], "{name}");
-        let queued = TaskFilter { queue: Some("default".into()), ..by(&[Queued, Running]) };
-        assert_eq!(numbers(queued), [0, 3], "{name}");
-        let other = TaskFilter { queue: Some("other".into()), ..TaskFilter::default() };
-        assert_eq!(numbers(other), [40], "{name}");
-        let worker = |w: &str| TaskFilter { worker: Some(WorkerId::new(w)), ..by(&[Running]) };
-        assert_eq!((numbers(worker("w1")), numbers(worker("w9"))), (vec![3], vec![]), "{name}");
-    }
+/// Tasks of one class.
+fn queued(n: u64) -> Task {
+    alike(samples::queued(n))
 }
 
 #[test]
@@ -104,7 +32,7 @@ fn tasks_are_found_by_the_newest_by_prefix_and_by_suffix() {
 #[test]
 fn progress_and_tails_come_back_in_order() {
     for (name, mut store, _dir) in stores() {
-        let epoch = fill(store.as_mut(), &[queued(1), queued(2)]);
+        let (epoch, _) = fill(store.as_mut(), &[queued(1), queued(2)]);
         let said = |event, percent| Write::Progressed {
             task: id(1),
             stamp: Stamp { event, at: UnixMillis(event as i64) },
@@ -116,7 +44,7 @@ fn progress_and_tails_come_back_in_order() {
             frames: numbers.map(|number| frame(id(1), no, number)).collect(),
         };
         let writes = vec![said(5, 50), tail(2, 4..=6), said(4, 10), tail(1, 1..=3)];
-        store.commit(&Batch { epoch, writes }).unwrap();
+        store.commit(&Batch { epoch, writes, tallies: Vec::new(), ready_seq: 0 }).unwrap();
         let reader = store.reader();
         let events = reader.progress(id(1), 0).unwrap();
         assert_eq!(events.iter().map(|e| e.stamp.event).collect::<Vec<_>>(), [4, 5], "{name}");
@@ -130,15 +58,59 @@ fn progress_and_tails_come_back_in_order() {
 }
 
 #[test]
-fn only_queued_tasks_of_the_same_queue_and_priority_are_ahead() {
+fn only_queued_tasks_of_the_same_class_with_an_earlier_place_are_before_one() {
     for (name, mut store, _dir) in stores() {
         let mut tasks: Vec<Task> = (0..10).map(queued).collect();
         tasks.push(in_state(queued(11), State::Running(attempt(3, None))));
         tasks.push(with_spec(queued(12), |spec| spec.queue = "other".into()));
         tasks.push(with_spec(queued(13), |spec| spec.priority = 5));
+        tasks.push(with_spec(queued(14), |spec| spec.labels.clear()));
+        tasks.push(in_state(queued(15), State::Pending(Wait::BackingOff(due(7)))));
+        // A retry keeps its place: what has the smaller id comes first.
+        tasks.push(Task { ready_seq: queued(20).ready_seq, ..queued(16) });
+        tasks.push(Task { ready_seq: queued(20).ready_seq, ..queued(24) });
         fill(store.as_mut(), &tasks);
-        let ahead = |limit| store.reader().ahead(&queued(20), limit).unwrap();
-        assert_eq!((ahead(100), ahead(4)), (10, 4), "{name}");
-        assert_eq!(store.reader().ahead(&queued(0), 100), Ok(0), "{name}");
+        let behind = |task: &Task, limit| store.reader().behind(task, limit).unwrap();
+        assert_eq!((behind(&queued(20), 100), behind(&queued(20), 4)), (11, 4), "{name}");
+        assert_eq!((behind(&queued(0), 100), behind(&queued(5), 100)), (0, 5), "{name}");
+        let unheard_of = with_spec(queued(20), |spec| spec.queue = "unheard of".into());
+        assert_eq!(behind(&unheard_of, 100), 0, "{name}");
+    }
+}
+
+#[test]
+fn members_of_arrays_are_before_one_each_by_its_own_place() {
+    for (name, mut store, _dir) in stores() {
+        let array = |n, ranges| alike(samples::array(n, ranges));
+        // Places: 1 to 10, 11 to 15, 16.
+        let (epoch, mut scribe) = fill(store.as_mut(), &[array(0, "0-8:2,20-24"), array(10, "1-5"), queued(15)]);
+        let behind = |task: TaskId, limit| {
+            let task = store.reader().task(task).unwrap().unwrap();
+            store.reader().behind(&task, limit).unwrap()
+        };
+        let all = |n: u64| (behind(id(n), 100), behind(id(n), 7));
+        assert_eq!((all(15), all(10), all(0)), ((15, 7), (10, 7), (0, 0)), "{name}");
+        let members = [id(0).member(0), id(0).member(20), id(10).member(3)];
+        assert_eq!(members.map(|member| behind(member, 100)), [0, 5, 12], "{name}: its own array's count as well");
+        let ran = |member| in_state(member, State::Running(attempt(1, None)));
+        let waits = |member| in_state(member, State::Pending(Wait::Queued));
+        let cancelled = |member| in_state(member, State::Final(Final::Cancelled { unconfirmed: None }));
+        scribe.member(id(0), 0, ran);
+        scribe.member(id(0), 1, waits);
+        scribe.member(id(0), 4, cancelled);
+        scribe.member(id(0), 8, cancelled);
+        scribe.member(id(10), 2, cancelled);
+        commit(store.as_mut(), epoch, &mut scribe);
+        let behind = |task: TaskId| {
+            let task = store.reader().task(task).unwrap().unwrap();
+            store.reader().behind(&task, 100).unwrap()
+        };
+        assert_eq!([id(0), id(10), id(15)].map(behind), [1, 7, 11], "{name}");
+        let members = [id(0).member(2), id(0).member(20), id(0).member(24), id(10).member(4)];
+        assert_eq!(members.map(behind), [0, 3, 6, 9], "{name}");
+        scribe.close(id(10), UnixMillis(3));
+        commit(store.as_mut(), epoch, &mut scribe);
+        let task = store.reader().task(id(15)).unwrap().unwrap();
+        assert_eq!(store.reader().behind(&task, 100), Ok(7), "{name}: closed");
     }
 }

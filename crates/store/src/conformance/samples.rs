@@ -27,6 +27,8 @@ pub fn queued(n: u64) -> Task {
             labels: BTreeMap::from([("gpu".into(), "a100".into())]),
             priority: -10,
             queue: "default".into(),
+            run_at: None,
+            array: None,
         }),
         ready_seq: n + 1,
         accepted: stamp(1),
@@ -39,13 +41,30 @@ pub fn queued(n: u64) -> Task {
         progress: Progress::default(),
         result: Vec::new(),
         updated: UnixMillis(1_700_000_000_001),
+        array: None,
+        entry: None,
+        retry_of: None,
     }
+}
+
+/// An array of `n`-th place with these members, none of which has had its turn.
+pub fn array(n: u64, ranges: &str) -> Task {
+    let mut array = with_spec(queued(n), |spec| {
+        spec.array = Some(ArraySpec { ranges: Ranges::parse(ranges).unwrap(), entries: false });
+    });
+    array.array = Some(Members::new(array.spec.array.as_ref().unwrap().ranges.len(), StateWord::Queued));
+    array
 }
 
 /// The same with another spec.
 pub fn with_spec(mut task: Task, change: impl FnOnce(&mut Spec)) -> Task {
     change(Arc::make_mut(&mut task.spec));
     task
+}
+
+/// The same of one class with all others alike: a handler's name is part of its class.
+pub fn alike(task: Task) -> Task {
+    with_spec(task, |spec| spec.name = "noop".into())
 }
 
 pub fn attempt(no: u32, ended: Option<Ending>) -> Attempt {
@@ -77,12 +96,18 @@ pub fn in_state(mut task: Task, state: State) -> Task {
     task
 }
 
-/// Every state there is.
+/// A time to wait for.
+pub fn due(at_ms: i64) -> Due {
+    Due { at: UnixMillis(at_ms), length: Duration::from_millis(4_321) }
+}
+
+/// Every state there is, but for those of arrays.
 pub fn states() -> Vec<State> {
-    let due = Due { at: UnixMillis(1_700_000_005_000), length: Duration::from_millis(4_321) };
+    let due = due(1_700_000_005_000);
     vec![
         State::Pending(Wait::Queued),
         State::Pending(Wait::BackingOff(due)),
+        State::Pending(Wait::Delayed(due)),
         State::Dispatched(attempt(3, None)),
         State::Running(attempt(3, None)),
         State::Cancelling(attempt(3, None)),

@@ -2,11 +2,17 @@
 //!
 //! Deterministic: no clock, no randomness, ordered maps only.
 
+mod ahead;
+mod apply;
+mod expire;
+mod list;
 mod reader;
+mod recount;
 
-use crate::{Failure, Opened, Reader, Reason, Store};
+use crate::{Expired, Failure, Opened, Reader, Reason, Store};
 use domain::{
-    AttemptId, Batch, Commit, Epoch, Event, EventKind, Fact, Frame, Loaded, Need, StateWord, Task, TaskId, Write,
+    Ahead, Batch, ClassKey, Commit, Counts, Epoch, Event, Fact, Found, Frame, Loaded, Need, Task, TaskId, UnixMillis,
+    Want, WorkerId,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -32,12 +38,49 @@ struct Disk {
     commit: u64,
     ready_seq: u64,
     /// By row key.
-    tasks: BTreeMap<i64, Arc<Task>>,
+    tasks: BTreeMap<i64, Row>,
+    /// By their array's row key and index.
+    members: BTreeMap<(i64, u32), Row>,
+    /// By the array's row key and rank.
+    entries: BTreeMap<(i64, u64), Arc<str>>,
     keys: BTreeMap<[u8; 16], i64>,
-    progress: BTreeMap<(i64, u64), Event>,
-    tails: BTreeMap<(i64, u32, u64), (u64, Frame)>,
+    classes: Classes,
+    progress: BTreeMap<(TaskId, u64), Event>,
+    tails: BTreeMap<(TaskId, u32, u64), (u64, Frame)>,
     offered: BTreeSet<String>,
+    paused: BTreeSet<String>,
+    draining: BTreeSet<WorkerId>,
     faults: VecDeque<Fault>,
+}
+
+/// A task or member, and the number of its class.
+#[derive(Clone)]
+struct Row {
+    task: Arc<Task>,
+    class: u64,
+}
+
+/// Classes, numbered from 1 in the order of their appearance, and what is counted of each.
+#[derive(Default)]
+struct Classes {
+    numbers: BTreeMap<Arc<ClassKey>, u64>,
+    by_number: BTreeMap<u64, (Arc<ClassKey>, Counts)>,
+}
+
+impl Classes {
+    fn intern(&mut self, key: &Arc<ClassKey>) -> u64 {
+        let next = self.numbers.len() as u64 + 1;
+        let number = *self.numbers.entry(Arc::clone(key)).or_insert(next);
+        self.by_number.entry(number).or_insert_with(|| (Arc::clone(key), Counts::default()));
+        number
+    }
+
+    fn total(&self) -> Counts {
+        let mut total = Counts::default();
+        let all = self.by_number.values().flat_map(|(_, counts)| counts.iter());
+        all.for_each(|(word, n)| total.add(word, n));
+        total
+    }
 }
 
 impl MemoryStore {
@@ -65,11 +108,7 @@ impl Store for MemoryStore {
     }
 
     fn load(&mut self) -> Result<Loaded, Failure> {
-        let disk = self.disk();
-        let mut tasks: Vec<Task> =
-            disk.tasks.values().filter(|task| !task.state.is_final()).map(|task| Task::clone(task)).collect();
-        tasks.sort_by_key(|task| task.ready_seq);
-        Ok(Loaded { tasks, ready_seq: disk.ready_seq, offered: disk.offered.clone() })
+        Ok(self.disk().load())
     }
 
     fn commit(&mut self, batch: &Batch) -> Result<Commit, Failure> {
@@ -79,23 +118,38 @@ impl Store for MemoryStore {
             return Err(failure);
         }
         disk.check(batch)?;
-        for write in &batch.writes {
-            disk.apply(write);
-        }
-        disk.commit += 1;
+        disk.apply(batch);
         fault.map_or(Ok(Commit(disk.commit)), |fault| Err(fault.failure))
     }
 
     fn facts(&mut self, needs: &[Need]) -> Result<Vec<Fact>, Failure> {
         let disk = self.disk();
         let look = |need: &Need| {
-            let task = match need {
-                Need::Task(id) => disk.task(*id),
-                Need::Key(key) => disk.keys.get(key).and_then(|row| disk.tasks.get(row)),
+            let found = match need {
+                Need::Task(id) => disk.find(*id),
+                Need::Key(key) => disk.keys.get(key).and_then(|row| disk.tasks.get(row)).map(plain),
             };
-            Fact { need: need.clone(), task: task.map(|task| Task::clone(task)) }
+            Fact { need: need.clone(), found }
         };
         Ok(needs.iter().map(look).collect())
+    }
+
+    fn ahead(&mut self, want: &Want) -> Result<Ahead, Failure> {
+        Ok(self.disk().ahead(want))
+    }
+
+    fn expire(
+        &mut self,
+        epoch: Epoch,
+        finished_before: UnixMillis,
+        after: i64,
+        limit: usize,
+    ) -> Result<Expired, Failure> {
+        let mut disk = self.disk();
+        if epoch.0 != disk.epoch {
+            return Err(Failure::Definite(Reason::StaleEpoch));
+        }
+        Ok(disk.expire(finished_before, after, limit.max(1)))
     }
 
     fn reader(&self) -> Arc<dyn Reader> {
@@ -103,71 +157,14 @@ impl Store for MemoryStore {
     }
 }
 
-impl Disk {
-    fn task(&self, id: TaskId) -> Option<&Arc<Task>> {
-        self.tasks.get(&id.row_key()).filter(|task| task.id == id)
-    }
-
-    /// Whether the whole batch can be applied.
-    fn check(&self, batch: &Batch) -> Result<(), Failure> {
-        if batch.epoch.0 != self.epoch {
-            return Err(Failure::Definite(Reason::StaleEpoch));
-        }
-        let (mut rows, mut keys) = (BTreeMap::new(), BTreeSet::new());
-        for write in &batch.writes {
-            match write {
-                Write::Insert(task) => {
-                    let row = task.id.row_key();
-                    let key = task.spec.key.as_ref().map(|k| k.key);
-                    let taken = key.is_some_and(|key| self.keys.contains_key(&key) || !keys.insert(key));
-                    if taken || self.tasks.contains_key(&row) || rows.insert(row, task.id).is_some() {
-                        return Err(Failure::Definite(Reason::Clash));
-                    }
-                }
-                Write::Update(task) => {
-                    if self.task(task.id).is_none() && rows.get(&task.id.row_key()) != Some(&task.id) {
-                        return Err(Failure::Definite(Reason::Other(format!("no task {}", task.id))));
-                    }
-                }
-                Write::Progressed { .. } | Write::Tail { .. } | Write::Offered(_) => {}
-            }
-        }
-        Ok(())
-    }
-
-    fn apply(&mut self, write: &Write) {
-        match write {
-            Write::Insert(task) | Write::Update(task) => {
-                let row = task.id.row_key();
-                if let Some(key) = &task.spec.key {
-                    self.keys.insert(key.key, row);
-                }
-                self.ready_seq = self.ready_seq.max(task.ready_seq);
-                self.tasks.insert(row, task.clone());
-            }
-            Write::Progressed { task, stamp, attempt, progress } => {
-                let kind = EventKind::Progressed(progress.clone());
-                let event = Event { task: *task, stamp: *stamp, attempt: *attempt, kind };
-                self.progress.insert((task.row_key(), stamp.event), event);
-            }
-            Write::Tail { after, frames } => {
-                for frame in frames {
-                    let AttemptId { task, no } = frame.attempt;
-                    self.tails.insert((task.row_key(), no.0, frame.number), (*after, frame.clone()));
-                }
-            }
-            Write::Offered(names) => self.offered.extend(names.iter().cloned()),
-        }
-    }
-
-    fn count(&self, word: StateWord) -> u64 {
-        self.tasks.values().filter(|task| task.state.word() == word).count() as u64
-    }
+fn plain(row: &Row) -> Found {
+    Found { task: Task::clone(&row.task), row: true, array: None }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use domain::Write;
 
     #[test]
     fn an_unknown_commit_is_applied_or_not_and_a_restart_sees_which() {
@@ -177,8 +174,8 @@ mod tests {
             let epoch = store.begin().unwrap().epoch;
             let failure = Failure::Unknown("no answer".into());
             disk.fail_next(Fault { failure: failure.clone(), applied });
-            let batch = Batch { epoch, writes: vec![Write::Offered(["resize".to_owned()].into())] };
-            assert_eq!(store.commit(&batch), Err(failure));
+            let writes = vec![Write::Offered(["resize".to_owned()].into())];
+            assert_eq!(store.commit(&Batch { epoch, writes, tallies: Vec::new(), ready_seq: 0 }), Err(failure));
             let mut again = disk.clone();
             let opened = again.begin().unwrap();
             assert_eq!((opened.commit.0 == 1, !again.load().unwrap().offered.is_empty()), (applied, applied));

@@ -1,91 +1,120 @@
 //! Reads of the store in memory.
 
-use super::MemoryStore;
-use crate::{Failure, Reader, spelling};
-use domain::{Cursor, Event, Frame, Page, PageRequest, Run, StateWord, Task, TaskFilter, TaskId, limits};
-use std::sync::Arc;
+use super::{Disk, MemoryStore};
+use crate::{Failure, Queue, Reader, spelling, spelling::Spelling, waiting};
+use domain::{ClassKey, Counts, Event, Frame, Page, PageRequest, Place, StateWord, Task, TaskId};
+use std::{collections::BTreeMap, sync::Arc};
 
 impl Reader for MemoryStore {
     fn task(&self, id: TaskId) -> Result<Option<Task>, Failure> {
-        Ok(self.disk().task(id).map(|task| Task::clone(task)))
+        Ok(self.disk().find(id).map(|found| found.task))
     }
 
     fn named(&self, text: &str, limit: usize) -> Result<Vec<TaskId>, Failure> {
-        let disk = self.disk();
-        let newest = || disk.tasks.values().rev().map(|task| task.id);
-        if text == "last" {
-            return Ok(newest().take(1).collect());
-        }
-        let Some(part) = spelling::abbreviation(text) else { return Ok(Vec::new()) };
-        let keys = spelling::keys_of_prefix(&part);
-        let begin = disk.tasks.range(keys).rev().map(|(_, task)| task.id).filter(|id| spelling::begins(*id, &part));
-        let mut found: Vec<TaskId> = begin.take(limit).collect();
-        let scanned = newest().take(spelling::SUFFIX_SCAN);
-        for id in scanned.filter(|id| spelling::ends(*id, &part)).take(limit) {
-            if found.len() < limit && !found.contains(&id) {
-                found.push(id);
-            }
-        }
-        Ok(found)
+        Ok(self.disk().named(text, limit))
     }
 
     fn list(&self, request: &PageRequest) -> Result<Page<Task>, Failure> {
-        let PageRequest { filter, after, limit } = request;
-        let limit = (*limit).clamp(1, limits::PAGE_TASKS);
-        let disk = self.disk();
-        let older = disk.tasks.range(..after.map_or(i64::MAX, |cursor| cursor.0)).rev();
-        let mut items: Vec<Task> =
-            older.filter(|(_, task)| shows(filter, task)).take(limit + 1).map(|(_, task)| brief(task)).collect();
-        let more = items.len() > limit;
-        items.truncate(limit);
-        let next = items.last().filter(|_| more).map(|task| Cursor(task.id.row_key()));
-        Ok(Page { items, next })
+        Ok(self.disk().list(request))
     }
 
     fn progress(&self, task: TaskId, after: u64) -> Result<Vec<Event>, Failure> {
-        let row = task.row_key();
         let disk = self.disk();
-        let later = disk.progress.range((row, 0)..=(row, u64::MAX)).filter(|((_, event), _)| *event > after);
+        let later = disk.progress.range((task, 0)..=(task, u64::MAX)).filter(|((_, event), _)| *event > after);
         Ok(later.map(|(_, event)| event.clone()).collect())
     }
 
     fn tails(&self, task: TaskId) -> Result<Vec<(u64, Frame)>, Failure> {
-        let row = task.row_key();
-        Ok(self.disk().tails.range((row, 0, 0)..=(row, u32::MAX, u64::MAX)).map(|(_, tail)| tail.clone()).collect())
+        Ok(self.disk().tails.range((task, 0, 0)..=(task, u32::MAX, u64::MAX)).map(|(_, tail)| tail.clone()).collect())
     }
 
-    fn ahead(&self, task: &Task, limit: u64) -> Result<u64, Failure> {
+    fn behind(&self, task: &Task, limit: u64) -> Result<u64, Failure> {
+        Ok(self.disk().behind(task).min(limit))
+    }
+
+    fn counts(&self) -> Result<Counts, Failure> {
+        Ok(self.disk().classes.total())
+    }
+
+    fn queues(&self) -> Result<Vec<Queue>, Failure> {
         let disk = self.disk();
-        let before = disk.tasks.values().filter(|other| {
-            other.state.word() == StateWord::Queued
-                && other.spec.queue == task.spec.queue
-                && other.spec.priority == task.spec.priority
-                && other.ready_seq < task.ready_seq
+        let mut queues: BTreeMap<&str, Counts> = BTreeMap::new();
+        for (key, counts) in disk.classes.by_number.values().filter(|(_, counts)| counts.total() > 0) {
+            let queue = queues.entry(&key.queue).or_default();
+            counts.iter().for_each(|(word, n)| queue.add(word, n));
+        }
+        for queue in &disk.paused {
+            queues.entry(queue).or_default();
+        }
+        let queue =
+            |(name, counts): (&str, _)| Queue { name: name.to_owned(), counts, paused: disk.paused.contains(name) };
+        Ok(queues.into_iter().map(queue).collect())
+    }
+
+    fn failed_members(&self, array: TaskId) -> Result<Vec<u32>, Failure> {
+        let disk = self.disk();
+        if disk.find(array).is_none_or(|found| found.task.array.is_none()) {
+            return Ok(Vec::new());
+        }
+        let rows = disk.members.range((array.row_key(), 0)..=(array.row_key(), u32::MAX));
+        let failed = rows.filter(|(_, row)| match row.task.state.word() {
+            StateWord::Failed | StateWord::TimedOut => true,
+            StateWord::Queued | StateWord::Delayed | StateWord::BackingOff => false,
+            StateWord::Dispatched | StateWord::Running | StateWord::Cancelling => false,
+            StateWord::Completed | StateWord::Cancelled => false,
         });
-        Ok((before.count() as u64).min(limit))
+        Ok(failed.map(|((_, index), _)| *index).collect())
     }
 
-    fn counts(&self) -> Result<Vec<(StateWord, u64)>, Failure> {
+    fn entries(&self, array: TaskId, ranks: &[u64]) -> Result<Vec<Arc<str>>, Failure> {
         let disk = self.disk();
-        Ok(StateWord::ALL.into_iter().map(|word| (word, disk.count(word))).collect())
+        let Some(found) = disk.find(array).filter(|found| found.task.array.is_some()) else { return Ok(Vec::new()) };
+        Ok(ranks.iter().filter_map(|rank| disk.entry(&found.task, *rank)).collect())
     }
 }
 
-fn shows(filter: &TaskFilter, task: &Task) -> bool {
-    let TaskFilter { states, worker, name, queue } = filter;
-    (states.is_empty() || states.contains(&task.state.word()))
-        && worker.as_ref().is_none_or(|worker| task.worker() == Some(worker))
-        && name.as_ref().is_none_or(|name| task.spec.name == *name)
-        && queue.as_ref().is_none_or(|queue| task.spec.queue == *queue)
-}
-
-/// Without payload, stdin and result.
-fn brief(task: &Task) -> Task {
-    let mut brief = task.clone();
-    brief.result.clear();
-    match &mut Arc::make_mut(&mut brief.spec).run {
-        Run::Shell(shell) => shell.stdin.clear(),
-        Run::Handler(handler) => handler.payload.clear(),
+impl Disk {
+    fn named(&self, text: &str, limit: usize) -> Vec<TaskId> {
+        let Some(Spelling { task, index }) = Spelling::parse(text) else { return Vec::new() };
+        let newest = || self.tasks.values().rev().map(|row| &row.task);
+        let with_index = |task: &Arc<Task>| match index {
+            None => Some(task.id),
+            Some(index) => task.rank(task.id.member(index)).map(|_| task.id.member(index)),
+        };
+        if task == "last" {
+            return newest().take(1).filter_map(with_index).take(limit).collect();
+        }
+        let Some(part) = spelling::abbreviation(task) else { return Vec::new() };
+        let begins = newest().filter(|task| spelling::begins(task.id, &part));
+        let mut found: Vec<TaskId> = begins.filter_map(with_index).take(limit).collect();
+        let ends = newest().take(spelling::SUFFIX_SCAN).filter(|task| spelling::ends(task.id, &part));
+        for id in ends.filter_map(with_index).take(limit) {
+            if found.len() < limit && !found.contains(&id) {
+                found.push(id);
+            }
+        }
+        found
     }
-    brief
+
+    /// Every single member is looked at: what the embedded store reckons, this one counts.
+    fn behind(&self, task: &Task) -> u64 {
+        let Some(class) = self.classes.number(&ClassKey::of(&task.spec)) else { return 0 };
+        let mut n = 0;
+        let rows = self.tasks.values().chain(self.members.values()).filter(|row| row.class == class);
+        for row in rows {
+            let Some(ready_seq) = waiting::ready(&row.task) else { continue };
+            let Some(spec) = row.task.spec.array.as_ref().filter(|_| row.task.array.is_some()) else {
+                n += u64::from(Place { ready_seq, id: row.task.id } < task.place());
+                continue;
+            };
+            let next = row.task.array.as_ref().map_or(0, |books| books.next);
+            let turns = (next..spec.ranges.len()).filter_map(|rank| Some((rank, spec.ranges.index(rank)?)));
+            let early = |index| self.members.contains_key(&(row.task.id.row_key(), index));
+            let before = |(rank, index)| {
+                Place { ready_seq: ready_seq + (rank - next), id: row.task.id.member(index) } < task.place()
+            };
+            n += turns.filter(|(_, index)| !early(*index)).filter(|turn| before(*turn)).count() as u64;
+        }
+        n
+    }
 }

@@ -3,10 +3,15 @@
 //! Numbers never change their meaning. Must never drop a field silently: conversions destructure every one.
 
 mod attempt;
+mod class;
+mod entries;
 mod frame;
+mod members;
 mod spec;
 mod task;
 
+pub(crate) use class::{decode_class, encode_class};
+pub(crate) use entries::{blocks, decode_entries};
 pub(crate) use frame::{decode_frames, encode_frames};
 pub(crate) use spec::{decode_spec, encode_spec, input};
 pub(crate) use task::{decode_task, encode_task};

@@ -1,7 +1,9 @@
 //! What was asked. Its input (payload or stdin, up to 1 MiB) lies apart, so that lists don't read it.
 
 use super::{Nothing, Unreadable, nanos};
-use domain::{HandlerRun, IdempotencyKey, RetryPolicy, Run, ShellRun, Spec, WorkerId};
+use domain::{
+    ArraySpec, HandlerRun, IdempotencyKey, Range, Ranges, RetryPolicy, Run, ShellRun, Spec, UnixMillis, WorkerId,
+};
 use prost::Message;
 use std::{collections::BTreeMap, time::Duration};
 
@@ -27,6 +29,19 @@ struct SpecRecord {
     queue: String,
     #[prost(oneof = "RunRecord", tags = "10, 11")]
     run: Option<RunRecord>,
+    #[prost(int64, optional, tag = "12")]
+    run_at_ms: Option<i64>,
+    #[prost(message, optional, tag = "13")]
+    array: Option<ArrayRecord>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct ArrayRecord {
+    /// First and last of each range in turn.
+    #[prost(uint32, repeated, tag = "1")]
+    bounds: Vec<u32>,
+    #[prost(bool, tag = "2")]
+    entries: bool,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -67,7 +82,7 @@ pub(crate) fn input(spec: &Spec) -> &[u8] {
 
 /// The spec without its input.
 pub(crate) fn encode_spec(spec: &Spec) -> Vec<u8> {
-    let Spec { name, description, run, timeout, retry, key, worker, labels, priority, queue } = spec;
+    let Spec { name, description, run, timeout, retry, key, worker, labels, priority, queue, run_at, array } = spec;
     let RetryPolicy { max_retries } = *retry;
     SpecRecord {
         name: name.clone(),
@@ -88,14 +103,31 @@ pub(crate) fn encode_spec(spec: &Spec) -> Vec<u8> {
             }),
             Run::Handler(HandlerRun { payload: _ }) => RunRecord::Handler(Nothing {}),
         }),
+        run_at_ms: run_at.map(|at| at.0),
+        array: array.as_ref().map(|ArraySpec { ranges, entries }| ArrayRecord {
+            bounds: ranges.parts().iter().flat_map(|Range { first, last }| [*first, *last]).collect(),
+            entries: *entries,
+        }),
     }
     .encode_to_vec()
 }
 
 /// The spec with the input given.
 pub(crate) fn decode_spec(bytes: &[u8], input: Vec<u8>) -> Result<Spec, Unreadable> {
-    let SpecRecord { name, description, timeout_nanos, max_retries, key, worker, labels, priority, queue, run } =
-        SpecRecord::decode(bytes)?;
+    let SpecRecord {
+        name,
+        description,
+        timeout_nanos,
+        max_retries,
+        key,
+        worker,
+        labels,
+        priority,
+        queue,
+        run,
+        run_at_ms,
+        array,
+    } = SpecRecord::decode(bytes)?;
     let run = match run.ok_or_else(|| Unreadable::missing("way to run"))? {
         RunRecord::Shell(ShellRecord { command, args, working_dir, env }) => {
             Run::Shell(ShellRun { command, args, working_dir, env, stdin: input })
@@ -113,7 +145,17 @@ pub(crate) fn decode_spec(bytes: &[u8], input: Vec<u8>) -> Result<Spec, Unreadab
         labels,
         priority,
         queue,
+        run_at: run_at_ms.map(UnixMillis),
+        array: array.map(decode_array).transpose()?,
     })
+}
+
+fn decode_array(record: ArrayRecord) -> Result<ArraySpec, Unreadable> {
+    let ArrayRecord { bounds, entries } = record;
+    let (pairs, odd) = bounds.as_chunks::<2>();
+    let ranges = pairs.iter().map(|[first, last]| Range { first: *first, last: *last }).collect();
+    let ranges = Ranges::new(ranges).ok().filter(|_| odd.is_empty());
+    Ok(ArraySpec { ranges: ranges.ok_or_else(|| Unreadable::missing("ranges of an array"))?, entries })
 }
 
 fn decode_key(record: KeyRecord) -> Result<IdempotencyKey, Unreadable> {

@@ -1,6 +1,7 @@
-//! A task's history: all but its id and spec, which never change, and its result, which lies apart.
+//! A task's history: all but its id, spec and entry, which never change, and its result, which lies apart.
 
 use super::attempt::AttemptRecord;
+use super::members::MembersRecord;
 use super::{Nothing, StampRecord, Unreadable, nanos};
 use domain::{Due, Final, Progress, Spec, State, Task, TaskId, UnixMillis, Wait, WorkerId};
 use prost::Message;
@@ -28,8 +29,12 @@ struct TaskRecord {
     message: String,
     #[prost(int64, tag = "10")]
     updated_ms: i64,
-    #[prost(oneof = "StateRecord", tags = "11, 12, 13, 14, 15, 16, 17, 18, 19")]
+    #[prost(oneof = "StateRecord", tags = "11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21")]
     state: Option<StateRecord>,
+    #[prost(message, optional, tag = "22")]
+    array: Option<MembersRecord>,
+    #[prost(bytes = "vec", optional, tag = "23")]
+    retry_of: Option<Vec<u8>>,
 }
 
 /// Until when an ended attempt was followed by back-off, if it was.
@@ -59,6 +64,10 @@ enum StateRecord {
     TimedOut(String),
     #[prost(message, tag = "19")]
     Cancelled(CancelledRecord),
+    #[prost(message, tag = "20")]
+    Delayed(DueRecord),
+    #[prost(message, tag = "21")]
+    Begun(BegunRecord),
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -75,7 +84,13 @@ struct CancelledRecord {
     unconfirmed: Option<String>,
 }
 
-/// The task's history, without id, spec and result.
+#[derive(Clone, PartialEq, prost::Message)]
+struct BegunRecord {
+    #[prost(bool, tag = "1")]
+    cancelling: bool,
+}
+
+/// The task's history, without id, spec, entry and result.
 pub(crate) fn encode_task(task: &Task) -> Vec<u8> {
     let Task {
         id: _,
@@ -91,6 +106,9 @@ pub(crate) fn encode_task(task: &Task) -> Vec<u8> {
         progress: Progress { percent, message },
         result: _,
         updated,
+        array,
+        entry: _,
+        retry_of,
     } = task;
     TaskRecord {
         ready_seq: *ready_seq,
@@ -104,11 +122,13 @@ pub(crate) fn encode_task(task: &Task) -> Vec<u8> {
         message: message.clone(),
         updated_ms: updated.0,
         state: Some(state.into()),
+        array: array.as_ref().map(Into::into),
+        retry_of: retry_of.map(|task| task.to_bytes().to_vec()),
     }
     .encode_to_vec()
 }
 
-/// The task with this history.
+/// The task with this history, without entry.
 pub(crate) fn decode_task(id: TaskId, spec: Arc<Spec>, bytes: &[u8], result: Vec<u8>) -> Result<Task, Unreadable> {
     let TaskRecord {
         ready_seq,
@@ -122,6 +142,8 @@ pub(crate) fn decode_task(id: TaskId, spec: Arc<Spec>, bytes: &[u8], result: Vec
         message,
         updated_ms,
         state,
+        array,
+        retry_of,
     } = TaskRecord::decode(bytes)?;
     Ok(Task {
         id,
@@ -137,19 +159,40 @@ pub(crate) fn decode_task(id: TaskId, spec: Arc<Spec>, bytes: &[u8], result: Vec
         progress: Progress { percent: u8::try_from(percent).unwrap_or(100), message },
         result,
         updated: UnixMillis(updated_ms),
+        array: array.map(TryInto::try_into).transpose()?,
+        entry: None,
+        retry_of: retry_of.map(decode_id).transpose()?,
     })
+}
+
+fn decode_id(bytes: Vec<u8>) -> Result<TaskId, Unreadable> {
+    bytes.try_into().map(TaskId::from_bytes).map_err(|_| Unreadable::missing("id of 20 bytes"))
+}
+
+impl From<Due> for DueRecord {
+    fn from(due: Due) -> Self {
+        let Due { at, length } = due;
+        Self { at_ms: at.0, length_nanos: nanos(length) }
+    }
+}
+
+impl From<DueRecord> for Due {
+    fn from(record: DueRecord) -> Self {
+        let DueRecord { at_ms, length_nanos } = record;
+        Self { at: UnixMillis(at_ms), length: Duration::from_nanos(length_nanos) }
+    }
 }
 
 impl From<&State> for StateRecord {
     fn from(state: &State) -> Self {
         match state {
             State::Pending(Wait::Queued) => Self::Queued(Nothing {}),
-            State::Pending(Wait::BackingOff(Due { at, length })) => {
-                Self::BackingOff(DueRecord { at_ms: at.0, length_nanos: nanos(*length) })
-            }
+            State::Pending(Wait::BackingOff(due)) => Self::BackingOff((*due).into()),
+            State::Pending(Wait::Delayed(due)) => Self::Delayed((*due).into()),
             State::Dispatched(attempt) => Self::Dispatched(attempt.into()),
             State::Running(attempt) => Self::Running(attempt.into()),
             State::Cancelling(attempt) => Self::Cancelling(attempt.into()),
+            State::Begun { cancelling } => Self::Begun(BegunRecord { cancelling: *cancelling }),
             State::Final(Final::Completed) => Self::Completed(Nothing {}),
             State::Final(Final::Failed(why)) => Self::Failed(why.clone()),
             State::Final(Final::TimedOut(why)) => Self::TimedOut(why.clone()),
@@ -165,13 +208,12 @@ impl TryFrom<StateRecord> for State {
     fn try_from(record: StateRecord) -> Result<Self, Unreadable> {
         Ok(match record {
             StateRecord::Queued(Nothing {}) => Self::Pending(Wait::Queued),
-            StateRecord::BackingOff(DueRecord { at_ms, length_nanos }) => Self::Pending(Wait::BackingOff(Due {
-                at: UnixMillis(at_ms),
-                length: Duration::from_nanos(length_nanos),
-            })),
+            StateRecord::BackingOff(due) => Self::Pending(Wait::BackingOff(due.into())),
+            StateRecord::Delayed(due) => Self::Pending(Wait::Delayed(due.into())),
             StateRecord::Dispatched(attempt) => Self::Dispatched(attempt.try_into()?),
             StateRecord::Running(attempt) => Self::Running(attempt.try_into()?),
             StateRecord::Cancelling(attempt) => Self::Cancelling(attempt.try_into()?),
+            StateRecord::Begun(BegunRecord { cancelling }) => Self::Begun { cancelling },
             StateRecord::Completed(Nothing {}) => Self::Final(Final::Completed),
             StateRecord::Failed(why) => Self::Final(Final::Failed(why)),
             StateRecord::TimedOut(why) => Self::Final(Final::TimedOut(why)),

@@ -1,53 +1,80 @@
 //! A batch's writes as statements, within a transaction that the caller began.
 //!
-//! Several changes of one task in a batch become one statement: the last state is what counts.
+//! Several changes of one task in a batch become one statement: the last state is what counts. Must never read what it is
+//! about to change: counts come with the batch, and an update that meets no row fails it.
 
+use super::classes::Classes;
 use super::names::Names;
 use super::rows::fault;
-use crate::record::{encode_frames, encode_spec, encode_task, input};
+use super::tallies::Tallies;
+use super::{entries, put};
 use crate::{Failure, Reason};
-use domain::{Batch, Frame, Progress, Stamp, StateWord, Task, TaskId, Write};
-use rusqlite::{Connection, params};
-use std::collections::HashMap;
+use domain::{Batch, Epoch, Task, TaskId, Write};
+use rusqlite::{Connection, ToSql};
+use std::{collections::HashMap, sync::Arc};
 
-/// What a transaction gathers and writes once at its end.
-struct Gathered {
-    /// By `StateWord::code`.
-    counts: [i64; StateWord::ALL.len()],
-    ready_seq: u64,
+/// What the writer remembers between batches.
+#[derive(Default)]
+pub(super) struct Interned {
+    pub names: Names,
+    pub classes: Classes,
 }
 
-/// Applies all writes of a batch.
-pub(super) fn apply(conn: &Connection, names: &mut Names, batch: &Batch) -> Result<i64, Failure> {
+impl Interned {
+    /// After a rollback: what was interned in it is gone.
+    pub(super) fn forget(&mut self) {
+        self.names.forget();
+        self.classes.forget();
+    }
+}
+
+/// Applies all writes of a batch; the commit's number.
+pub(super) fn apply(conn: &Connection, interned: &mut Interned, batch: &Batch) -> Result<i64, Failure> {
     let last = last_states(&batch.writes);
-    let mut gathered = Gathered { counts: [0; StateWord::ALL.len()], ready_seq: 0 };
     for (index, write) in batch.writes.iter().enumerate() {
         match write {
-            Write::Insert(task) => {
+            Write::Insert { task, class } => {
                 let now = last.get(&task.id).and_then(|l| batch.writes.get(l.index)).and_then(state).unwrap_or(task);
-                insert(conn, names, now)?;
-                gathered.note(now, 1);
+                let Interned { names, classes } = interned;
+                let class = classes.intern(conn, names, class)?;
+                put::insert(conn, names, now, class)?;
             }
             Write::Update(task) if last.get(&task.id).is_some_and(|l| l.index == index && !l.inserted) => {
-                let before = update(conn, names, task)?;
-                gathered.note(task, 1);
-                gathered.count(before, -1);
+                put::update(conn, &mut interned.names, task)?;
             }
             Write::Update(_) => {}
-            Write::Progressed { task, stamp, attempt, progress } => {
-                progressed(conn, *task, *stamp, *attempt, progress).map_err(fault)?;
+            Write::Entries { array, first, entries } => {
+                entries::put(conn, array.row_key(), *first, entries).map_err(fault)?;
             }
-            Write::Tail { after, frames } => tail(conn, *after, frames).map_err(fault)?,
-            Write::Offered(handlers) => {
-                for name in handlers {
-                    conn.prepare_cached("INSERT OR IGNORE INTO offered VALUES (?1)")
-                        .and_then(|mut s| s.execute([name]))
-                        .map_err(fault)?;
-                }
+            Write::Close { array, at } => put::close(conn, *array, *at).map_err(fault)?,
+            Write::Progressed { task, stamp, attempt, progress } => {
+                put::progressed(conn, *task, *stamp, *attempt, progress).map_err(fault)?;
+            }
+            Write::Tail { after, frames } => put::tail(conn, *after, frames).map_err(fault)?,
+            Write::Offered(handlers) => handlers
+                .iter()
+                .try_for_each(|name| run(conn, "INSERT OR IGNORE INTO offered VALUES (?1)", name))
+                .map_err(fault)?,
+            Write::Paused { queue, on: true } => {
+                run(conn, "INSERT OR IGNORE INTO paused VALUES (?1)", queue).map_err(fault)?;
+            }
+            Write::Paused { queue, on: false } => {
+                run(conn, "DELETE FROM paused WHERE queue = ?1", queue).map_err(fault)?;
+            }
+            Write::Drained { worker, on: true } => {
+                run(conn, "INSERT OR IGNORE INTO drained VALUES (?1)", &worker.as_str()).map_err(fault)?;
+            }
+            Write::Drained { worker, on: false } => {
+                run(conn, "DELETE FROM drained WHERE worker = ?1", &worker.as_str()).map_err(fault)?;
             }
         }
     }
-    gathered.write(conn, batch)
+    tally(conn, interned, batch)?;
+    watermark(conn, batch)
+}
+
+fn run(conn: &Connection, sql: &str, value: &dyn ToSql) -> rusqlite::Result<()> {
+    conn.prepare_cached(sql)?.execute([value]).map(drop)
 }
 
 /// Where a task's last state in the batch is, and whether the batch inserts it.
@@ -59,7 +86,7 @@ struct Last {
 fn last_states(writes: &[Write]) -> HashMap<TaskId, Last> {
     let mut last: HashMap<TaskId, Last> = HashMap::with_capacity(writes.len());
     for (index, write) in writes.iter().enumerate() {
-        let inserts = matches!(write, Write::Insert(_));
+        let inserts = matches!(write, Write::Insert { .. });
         if let Some(task) = state(write) {
             let entry = last.entry(task.id).or_insert(Last { index, inserted: false });
             entry.index = index;
@@ -69,128 +96,43 @@ fn last_states(writes: &[Write]) -> HashMap<TaskId, Last> {
     last
 }
 
-fn state(write: &Write) -> Option<&std::sync::Arc<Task>> {
+fn state(write: &Write) -> Option<&Arc<Task>> {
     match write {
-        Write::Insert(task) | Write::Update(task) => Some(task),
-        Write::Progressed { .. } | Write::Tail { .. } | Write::Offered(_) => None,
+        Write::Insert { task, class: _ } | Write::Update(task) => Some(task),
+        Write::Entries { .. } | Write::Close { .. } => None,
+        Write::Progressed { .. } | Write::Tail { .. } => None,
+        Write::Offered(_) | Write::Paused { .. } | Write::Drained { .. } => None,
     }
 }
 
-fn insert(conn: &Connection, names: &mut Names, task: &Task) -> Result<(), Failure> {
-    let seq = task.id.row_key();
-    let queue = names.intern(conn, &task.spec.queue).map_err(fault)?;
-    let name = names.intern(conn, &task.spec.name).map_err(fault)?;
-    let worker = task.worker().map(|w| names.intern(conn, w.as_str())).transpose().map_err(fault)?;
-    let sql = "INSERT INTO tasks(seq, id, state, priority, queue, name, worker, ready_seq, accepted_ms, updated_ms,
-        finished_ms, idem, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
-    let values = params![
-        seq,
-        task.id.to_bytes(),
-        task.state.word().code(),
-        task.spec.priority,
-        queue,
-        name,
-        worker,
-        int(task.ready_seq),
-        task.accepted.at.0,
-        task.updated.0,
-        task.finished.map(|f| f.at.0),
-        task.spec.key.as_ref().map(|k| k.key),
-        encode_task(task)
-    ];
-    conn.prepare_cached(sql).and_then(|mut s| s.execute(values)).map_err(clash)?;
-    conn.prepare_cached("INSERT INTO specs(seq, spec, input) VALUES (?1, ?2, ?3)")
-        .and_then(|mut s| s.execute(params![seq, encode_spec(&task.spec), input(&task.spec)]))
-        .map_err(clash)?;
-    result(conn, task).map_err(fault)
-}
-
-/// Returns the state's code before.
-fn update(conn: &Connection, names: &mut Names, task: &Task) -> Result<u8, Failure> {
-    let seq = task.id.row_key();
-    let before = conn
-        .prepare_cached("SELECT state FROM tasks WHERE seq = ?1 AND id = ?2")
-        .and_then(|mut s| s.query_row(params![seq, task.id.to_bytes()], |row| row.get(0)))
-        .map_err(|error| match error {
-            rusqlite::Error::QueryReturnedNoRows => Failure::Definite(Reason::Other(format!("no task {}", task.id))),
-            other => fault(other),
-        })?;
-    let worker = task.worker().map(|w| names.intern(conn, w.as_str())).transpose().map_err(fault)?;
-    let sql = "UPDATE tasks SET state = ?2, worker = ?3, ready_seq = ?4, updated_ms = ?5, finished_ms = ?6, detail = ?7
-        WHERE seq = ?1";
-    let values = params![
-        seq,
-        task.state.word().code(),
-        worker,
-        int(task.ready_seq),
-        task.updated.0,
-        task.finished.map(|f| f.at.0),
-        encode_task(task)
-    ];
-    conn.prepare_cached(sql).and_then(|mut s| s.execute(values)).map_err(fault)?;
-    result(conn, task).map_err(fault)?;
-    Ok(before)
-}
-
-/// Most tasks have none: it has a table of its own.
-fn result(conn: &Connection, task: &Task) -> rusqlite::Result<()> {
-    if !task.result.is_empty() {
-        conn.prepare_cached("INSERT OR REPLACE INTO results(seq, result) VALUES (?1, ?2)")?
-            .execute(params![task.id.row_key(), task.result])?;
+fn tally(conn: &Connection, interned: &mut Interned, batch: &Batch) -> Result<(), Failure> {
+    let Interned { names, classes } = interned;
+    let mut tallies = Tallies::default();
+    for tally in &batch.tallies {
+        tallies.add(classes.intern(conn, names, &tally.class)?, tally.word, tally.by);
     }
-    Ok(())
+    tallies.write(conn)
 }
 
-fn progressed(conn: &Connection, task: TaskId, stamp: Stamp, attempt: u32, said: &Progress) -> rusqlite::Result<()> {
-    let sql = "INSERT OR REPLACE INTO progress(seq, event, at_ms, attempt, percent, message)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-    let values = params![task.row_key(), int(stamp.event), stamp.at.0, attempt, said.percent, said.message];
-    conn.prepare_cached(sql)?.execute(values).map(drop)
+/// The commit's number, if the epoch is still the batch's.
+fn watermark(conn: &Connection, batch: &Batch) -> Result<i64, Failure> {
+    let sql = "UPDATE meta SET commit_no = commit_no + 1, ready_seq = max(ready_seq, ?2) WHERE epoch = ?1
+        RETURNING commit_no";
+    current(conn, sql, &[int(batch.epoch.0), int(batch.ready_seq)])
 }
 
-fn tail(conn: &Connection, after: u64, frames: &[Frame]) -> rusqlite::Result<()> {
-    let Some(first) = frames.first() else { return Ok(()) };
-    let sql = "INSERT OR REPLACE INTO tails(seq, attempt, first, after, frames) VALUES (?1, ?2, ?3, ?4, ?5)";
-    let values =
-        params![first.attempt.task.row_key(), first.attempt.no.0, int(first.number), int(after), encode_frames(frames)];
-    conn.prepare_cached(sql)?.execute(values).map(drop)
+/// Fails, definitely, if this is no longer the current epoch.
+pub(super) fn fence(conn: &Connection, epoch: Epoch) -> Result<(), Failure> {
+    current(conn, "SELECT epoch FROM meta WHERE epoch = ?1", &[int(epoch.0)]).map(drop)
 }
 
-impl Gathered {
-    fn note(&mut self, task: &Task, by: i64) {
-        self.ready_seq = self.ready_seq.max(task.ready_seq);
-        self.count(task.state.word().code(), by);
-    }
-
-    fn count(&mut self, code: u8, by: i64) {
-        if let Some(n) = self.counts.get_mut(usize::from(code)) {
-            *n += by;
-        }
-    }
-
-    /// Writes counts and the watermark, if the epoch is still the batch's; the commit's number.
-    fn write(self, conn: &Connection, batch: &Batch) -> Result<i64, Failure> {
-        for (code, n) in self.counts.iter().enumerate().filter(|(_, n)| **n != 0) {
-            conn.prepare_cached("UPDATE counts SET n = n + ?2 WHERE state = ?1")
-                .and_then(|mut s| s.execute(params![int(code as u64), n]))
-                .map_err(fault)?;
-        }
-        let sql = "UPDATE meta SET commit_no = commit_no + 1, ready_seq = max(ready_seq, ?2) WHERE epoch = ?1
-            RETURNING commit_no";
-        conn.prepare_cached(sql)
-            .and_then(|mut s| s.query_row([int(batch.epoch.0), int(self.ready_seq)], |row| row.get(0)))
-            .map_err(|error| match error {
-                rusqlite::Error::QueryReturnedNoRows => Failure::Definite(Reason::StaleEpoch),
-                other => fault(other),
-            })
-    }
-}
-
-fn clash(error: rusqlite::Error) -> Failure {
-    if error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation) {
-        return Failure::Definite(Reason::Clash);
-    }
-    fault(error)
+fn current(conn: &Connection, sql: &str, values: &[i64]) -> Result<i64, Failure> {
+    let number =
+        conn.prepare_cached(sql).and_then(|mut s| s.query_row(rusqlite::params_from_iter(values), |row| row.get(0)));
+    number.map_err(|error| match error {
+        rusqlite::Error::QueryReturnedNoRows => Failure::Definite(Reason::StaleEpoch),
+        other => fault(other),
+    })
 }
 
 /// SQLite's integers are signed. Our numbers count up from 1 and never get there.

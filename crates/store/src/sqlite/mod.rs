@@ -2,20 +2,32 @@
 //!
 //! Must never answer before the fsync, and never go on after a failed COMMIT without opening the file anew.
 
+mod ahead;
 mod apply;
+mod behind;
+mod classes;
+mod entries;
+mod expire;
 mod list;
+mod load;
+mod members;
+mod named;
 mod names;
 mod open;
+mod put;
+mod queues;
 mod reader;
 mod rows;
 mod schema;
+mod story;
+mod tallies;
 #[cfg(test)]
 mod tests;
+mod upgrade;
 
-use crate::{Failure, Opened, Reader, Reason, Store};
-use apply::uint;
-use domain::{Batch, Commit, Epoch, Fact, Loaded, Need, Result as DomainResult};
-use names::Names;
+use crate::{Expired, Failure, Opened, Reader, Reason, Store};
+use apply::{Interned, uint};
+use domain::{Ahead, Batch, Commit, Epoch, Fact, Found, Loaded, Need, Result as DomainResult, UnixMillis, Want};
 use reader::SqliteReader;
 use rows::fault;
 use rusqlite::{Connection, TransactionBehavior};
@@ -26,7 +38,7 @@ pub struct SqliteStore {
     dir: PathBuf,
     /// `None` after a failure that leaves the connection in doubt: [`Store::begin`] opens it anew.
     conn: Option<Connection>,
-    names: Names,
+    interned: Interned,
     reader: Arc<SqliteReader>,
     _lock: File,
 }
@@ -40,7 +52,7 @@ impl SqliteStore {
         let lock = open::lock(dir)?;
         let conn = open::writer(dir)?;
         let reader = Arc::new(SqliteReader::new(open::file(dir)));
-        Ok(Self { dir: dir.to_owned(), conn: Some(conn), names: Names::default(), reader, _lock: lock })
+        Ok(Self { dir: dir.to_owned(), conn: Some(conn), interned: Interned::default(), reader, _lock: lock })
     }
 
     fn conn(&self) -> Result<&Connection, Failure> {
@@ -48,10 +60,19 @@ impl SqliteStore {
         self.conn.as_ref().ok_or_else(closed)
     }
 
+    /// After a transaction: what it failed at decides whether the connection can be used again.
+    fn settle<T>(&mut self, done: &Result<T, Failure>) {
+        match done {
+            Ok(_) => {}
+            Err(Failure::Definite(Reason::StaleEpoch | Reason::Clash | Reason::Full)) => self.interned.forget(),
+            Err(Failure::Definite(Reason::Other(_)) | Failure::Unknown(_)) => self.close(),
+        }
+    }
+
     /// Closes the file, readers' connections too: whatever they had mapped is read anew.
     fn close(&mut self) {
         self.conn = None;
-        self.names.forget();
+        self.interned.forget();
         self.reader.close();
     }
 }
@@ -81,37 +102,43 @@ impl Store for SqliteStore {
     }
 
     fn load(&mut self) -> Result<Loaded, Failure> {
-        let conn = self.conn()?;
-        let mut tasks = rows::unfinished(conn)?;
-        tasks.sort_by_key(|task| task.ready_seq);
-        let ready_seq = conn.query_row("SELECT ready_seq FROM meta", [], |row| row.get(0)).map_err(fault)?;
-        let mut names = conn.prepare_cached("SELECT name FROM offered").map_err(fault)?;
-        let offered = names.query_map([], |row| row.get(0)).and_then(Iterator::collect).map_err(fault)?;
-        Ok(Loaded { tasks, ready_seq: uint(ready_seq), offered })
+        load::load(self.conn()?)
     }
 
     fn commit(&mut self, batch: &Batch) -> Result<Commit, Failure> {
-        let Self { conn, names, .. } = self;
+        let Self { conn, interned, .. } = self;
         let Some(conn) = conn else { return self.conn().map(|_| Commit(0)) };
-        let done = write(conn, |conn| apply::apply(conn, names, batch));
-        match &done {
-            Ok(_) => {}
-            Err(Failure::Definite(Reason::StaleEpoch | Reason::Clash | Reason::Full)) => self.names.forget(),
-            Err(Failure::Definite(Reason::Other(_)) | Failure::Unknown(_)) => self.close(),
-        }
+        let done = write(conn, |conn| apply::apply(conn, interned, batch));
+        self.settle(&done);
         done.map(|number| Commit(uint(number)))
     }
 
     fn facts(&mut self, needs: &[Need]) -> Result<Vec<Fact>, Failure> {
         let conn = self.conn()?;
         let look = |need: &Need| {
-            let task = match need {
-                Need::Task(id) => rows::by_id(conn, *id)?,
-                Need::Key(key) => rows::by_key(conn, *key)?,
+            let found = match need {
+                Need::Task(id) => members::find(conn, *id)?,
+                Need::Key(key) => rows::by_key(conn, *key)?.map(|task| Found { task, row: true, array: None }),
             };
-            Ok(Fact { need: need.clone(), task })
+            Ok(Fact { need: need.clone(), found })
         };
         needs.iter().map(look).collect()
+    }
+
+    fn ahead(&mut self, want: &Want) -> Result<Ahead, Failure> {
+        ahead::ahead(self.conn()?, want)
+    }
+
+    fn expire(
+        &mut self,
+        epoch: Epoch,
+        finished_before: UnixMillis,
+        after: i64,
+        limit: usize,
+    ) -> Result<Expired, Failure> {
+        let done = write(self.conn()?, |conn| expire::expire(conn, epoch, finished_before, after, limit));
+        self.settle(&done);
+        done
     }
 
     fn reader(&self) -> Arc<dyn Reader> {

@@ -16,6 +16,10 @@ const SQLITE_LEAST: i32 = 3_051_003;
 const CHECKPOINT_PAGES: i64 = 1_000;
 /// Prepared statements kept on a connection: all that a writer uses, and the list queries most asked.
 const STATEMENTS: usize = 64;
+/// Page caches in KiB: what waits costs disk, and the kernel's cache is there for the rest. A batch dirties a few hundred
+/// pages, a reader walks one index at a time.
+const WRITER_CACHE_KIB: i64 = 8_192;
+const READER_CACHE_KIB: i64 = 2_048;
 /// How long a reader waits for a checkpoint or recovery that blocks it.
 const BUSY: Duration = Duration::from_secs(5);
 
@@ -57,6 +61,8 @@ pub(super) fn writer(dir: &Path) -> Result<Connection> {
     let mode: String = conn.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(fault)?;
     conn.pragma_update(None, "synchronous", "FULL").map_err(fault)?;
     conn.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES).map_err(fault)?;
+    // Negative: in KiB, not in pages.
+    conn.pragma_update(None, "cache_size", -WRITER_CACHE_KIB).map_err(fault)?;
     let synchronous: i64 = conn.query_row("PRAGMA synchronous", [], |row| row.get(0)).map_err(fault)?;
     if mode != "wal" || synchronous != 2 {
         return Err(Error::internal(format!(
@@ -75,6 +81,7 @@ pub(super) fn writer(dir: &Path) -> Result<Connection> {
 pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
     let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     conn.busy_timeout(BUSY)?;
+    conn.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(conn)
 }

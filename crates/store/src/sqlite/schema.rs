@@ -1,14 +1,22 @@
 //! The tables, and how an older file becomes a newer one.
 
+use super::upgrade;
 use domain::{Error, Kind, Result};
-use rusqlite::Connection;
+use rusqlite::{Connection, TransactionBehavior};
 
-/// Each entry leads from the version that is its index to the next one. Entries are never changed once released.
-const MIGRATIONS: [&str; 1] = [V1];
+/// One step leads from the version that is its index to the next one: what SQL can do, then what it can't. Steps are never
+/// changed once released.
+const MIGRATIONS: [(&str, Upgrade); 2] = [(V1, nothing), (V2, upgrade::to_v2)];
+
+type Upgrade = fn(&Connection) -> std::result::Result<(), crate::Failure>;
+
+fn nothing(_: &Connection) -> std::result::Result<(), crate::Failure> {
+    Ok(())
+}
 
 /// Row keys come from the id, so the id has no index; names are interned; partial indexes are ranges, which cost a
 /// fraction of `IN` lists (MEASURED). States are `StateWord::code`.
-const V1: &str = "
+pub(super) const V1: &str = "
 CREATE TABLE meta(
     one INTEGER PRIMARY KEY CHECK (one = 1), store_id TEXT NOT NULL,
     epoch INTEGER NOT NULL, commit_no INTEGER NOT NULL, ready_seq INTEGER NOT NULL) STRICT;
@@ -37,28 +45,93 @@ CREATE TABLE tails(
     frames BLOB NOT NULL, PRIMARY KEY (seq, attempt, first)) STRICT, WITHOUT ROWID;
 ";
 
+/// The backlog is in the store alone: rows that wait have `ready` (their place in their class) or `due_ms`, and indexes that
+/// hold nothing else. Classes are interned; counts are kept by class, and in `totals` by queue, 0 standing for all of them.
+/// What is asked of arrays alone is in `arrays`, beside their rows in `tasks`, so that other tasks pay for no index of
+/// theirs: `ends` is the place behind the last member's, `early` as in the books; `is_array` is 1 or NULL. Members lie
+/// apart, with the key that their ids have. Indexes over names or workers would cost every task 2 µs (MEASURED).
+const V2: &str = "
+DROP INDEX backlog; DROP INDEX inflight; DROP INDEX bad; DROP INDEX backing_off; DROP INDEX idem; DROP TABLE counts;
+ALTER TABLE tasks RENAME TO tasks_v1;
+ALTER TABLE progress RENAME TO progress_v1;
+ALTER TABLE tails RENAME TO tails_v1;
+CREATE TABLE classes(id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, queue INTEGER NOT NULL) STRICT;
+CREATE TABLE counts(
+    class INTEGER NOT NULL, state INTEGER NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (class, state)) STRICT, WITHOUT ROWID;
+CREATE INDEX queued ON counts(class) WHERE state = 0 AND n > 0;
+CREATE TABLE totals(
+    queue INTEGER NOT NULL, state INTEGER NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (queue, state)) STRICT, WITHOUT ROWID;
+CREATE TABLE paused(queue TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+CREATE TABLE drained(worker TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+CREATE TABLE tasks(
+    seq INTEGER PRIMARY KEY, id BLOB NOT NULL, state INTEGER NOT NULL, class INTEGER NOT NULL, queue INTEGER NOT NULL,
+    name INTEGER NOT NULL, worker INTEGER, ready INTEGER, due_ms INTEGER, updated_ms INTEGER NOT NULL,
+    finished_ms INTEGER, idem BLOB, is_array INTEGER, detail BLOB NOT NULL) STRICT;
+CREATE TABLE arrays(
+    seq INTEGER PRIMARY KEY, class INTEGER NOT NULL, ready INTEGER, ends INTEGER NOT NULL, early INTEGER NOT NULL) STRICT;
+CREATE TABLE members(
+    array INTEGER NOT NULL, idx INTEGER NOT NULL, state INTEGER NOT NULL, class INTEGER NOT NULL, worker INTEGER,
+    ready INTEGER, due_ms INTEGER, updated_ms INTEGER NOT NULL, finished_ms INTEGER, detail BLOB NOT NULL,
+    PRIMARY KEY (array, idx)) STRICT, WITHOUT ROWID;
+CREATE TABLE entries(
+    array INTEGER NOT NULL, first INTEGER NOT NULL, block BLOB NOT NULL, PRIMARY KEY (array, first)) STRICT, WITHOUT ROWID;
+CREATE TABLE member_results(
+    array INTEGER NOT NULL, idx INTEGER NOT NULL, result BLOB NOT NULL, PRIMARY KEY (array, idx)) STRICT, WITHOUT ROWID;
+CREATE TABLE progress(
+    seq INTEGER NOT NULL, member INTEGER NOT NULL, event INTEGER NOT NULL, at_ms INTEGER NOT NULL,
+    attempt INTEGER NOT NULL, percent INTEGER NOT NULL, message TEXT NOT NULL,
+    PRIMARY KEY (seq, member, event)) STRICT, WITHOUT ROWID;
+CREATE TABLE tails(
+    seq INTEGER NOT NULL, member INTEGER NOT NULL, attempt INTEGER NOT NULL, first INTEGER NOT NULL,
+    after INTEGER NOT NULL, frames BLOB NOT NULL, PRIMARY KEY (seq, member, attempt, first)) STRICT, WITHOUT ROWID;
+INSERT INTO progress SELECT seq, 0, event, at_ms, attempt, percent, message FROM progress_v1;
+INSERT INTO tails SELECT seq, 0, attempt, first, after, frames FROM tails_v1;
+DROP TABLE progress_v1;
+DROP TABLE tails_v1;
+";
+
+/// Made once the rows of the older version are in place: filling a table that has indexes takes longer.
+pub(super) const V2_INDEXES: &str = "
+CREATE INDEX backlog ON tasks(class, ready) WHERE ready IS NOT NULL;
+CREATE INDEX waiting ON tasks(due_ms) WHERE due_ms IS NOT NULL;
+CREATE INDEX inflight ON tasks(seq) WHERE state > 0 AND state < 4;
+CREATE INDEX bad ON tasks(seq) WHERE state > 4 AND state < 8;
+CREATE UNIQUE INDEX idem ON tasks(idem) WHERE idem IS NOT NULL;
+CREATE INDEX arrays_backlog ON arrays(class, ready) WHERE ready IS NOT NULL;
+CREATE INDEX members_backlog ON members(class, ready) WHERE ready IS NOT NULL;
+CREATE INDEX members_waiting ON members(due_ms) WHERE due_ms IS NOT NULL;
+CREATE INDEX members_pending ON members(array, idx) WHERE state = 0 OR state > 7;
+CREATE INDEX members_inflight ON members(array, idx) WHERE state > 0 AND state < 4;
+CREATE INDEX members_bad ON members(array, idx, state) WHERE state > 4 AND state < 8;
+";
+
 /// Brings the file to this build's schema.
 ///
 /// # Errors
 /// [`Kind::Precondition`] if a newer build wrote it: nothing is changed then.
 pub(super) fn migrate(conn: &mut Connection) -> Result<()> {
-    let newest = MIGRATIONS.len();
+    migrate_to(conn, MIGRATIONS.len())
+}
+
+/// Brings the file to this version, as the build did that knew no later one.
+pub(super) fn migrate_to(conn: &mut Connection, newest: usize) -> Result<()> {
     let found: i64 = conn.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(fault)?;
-    let Some(pending) = usize::try_from(found).ok().and_then(|version| MIGRATIONS.get(version..)) else {
+    let Some(found) = usize::try_from(found).ok().filter(|version| *version <= newest) else {
         return Err(Error::new(
             Kind::Precondition,
             format!("the store's schema version {found} is from a newer build; this one knows versions up to {newest}"),
         ));
     };
-    for (version, sql) in MIGRATIONS.iter().enumerate().skip(newest - pending.len()) {
-        let change = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(fault)?;
+    for (version, (sql, rust)) in MIGRATIONS.iter().enumerate().take(newest).skip(found) {
+        let change = conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fault)?;
         change.execute_batch(sql).map_err(fault)?;
+        rust(&change).map_err(fault)?;
         change.execute_batch(&format!("PRAGMA user_version = {}", version + 1)).map_err(fault)?;
         change.commit().map_err(fault)?;
     }
     Ok(())
 }
 
-fn fault(error: rusqlite::Error) -> Error {
+fn fault(error: impl std::fmt::Display) -> Error {
     Error::internal(format!("bringing the store to this build's schema: {error}"))
 }

@@ -1,7 +1,10 @@
 //! What the scheduler tells a worker.
 
 use super::{PROTOCOL, attempt_id, missing};
-use crate::v1::{self, order::Order as What};
+use crate::{
+    spec::one_member,
+    v1::{self, order::Order as What},
+};
 use domain::{AttemptId, Commit, Epoch, Error, Order, OrderBatch, Result, Spec, Start, Welcome};
 use std::{sync::Arc, time::Duration};
 
@@ -39,9 +42,10 @@ fn order(wire: v1::Order) -> Result<Order> {
     let v1::Order { order } = wire;
     Ok(match order.ok_or_else(|| missing("order"))? {
         What::Welcome(wire) => Order::Welcome(welcome(wire)?),
-        What::Start(v1::Start { task_id, attempt, spec, class }) => {
+        What::Start(v1::Start { task_id, attempt, spec, class, entry }) => {
             let spec = Spec::try_from(spec.ok_or_else(|| missing("spec"))?)?;
-            Order::Start(Start { attempt: attempt_id(&task_id, attempt)?, spec: Arc::new(spec), class })
+            let attempt = attempt_id(&task_id, attempt)?;
+            Order::Start(Start { attempt, spec: Arc::new(spec), class, entry: entry.map(Arc::from) })
         }
         What::Kill(v1::Kill { task_id, attempt }) => Order::Kill(attempt_id(&task_id, attempt)?),
         What::Recall(v1::Recall { task_id, attempt }) => Order::Recall(attempt_id(&task_id, attempt)?),
@@ -53,11 +57,13 @@ fn order(wire: v1::Order) -> Result<Order> {
 fn v1_order(order: Order) -> What {
     match order {
         Order::Welcome(welcome) => What::Welcome(v1_welcome(welcome)),
-        Order::Start(Start { attempt: AttemptId { task, no }, spec, class }) => What::Start(v1::Start {
+        // A member's worker has no use for the ranges of its array, which may be many.
+        Order::Start(Start { attempt: AttemptId { task, no }, spec, class, entry }) => What::Start(v1::Start {
             task_id: task.to_string(),
             attempt: no.0,
-            spec: Some(v1::TaskSpec::from(&*spec)),
+            spec: Some(one_member(&spec)),
             class,
+            entry: entry.map(|entry| entry.as_ref().into()),
         }),
         Order::Kill(AttemptId { task, no }) => What::Kill(v1::Kill { task_id: task.to_string(), attempt: no.0 }),
         Order::Recall(AttemptId { task, no }) => What::Recall(v1::Recall { task_id: task.to_string(), attempt: no.0 }),

@@ -39,13 +39,19 @@ fn missing(what: &str) -> Error {
 
 pub(super) fn attempt_to(id: AttemptId) -> Option<m::Attempt> {
     let AttemptId { task, no } = id;
-    Some(m::Attempt { task: task.to_bytes().to_vec(), no: no.0 })
+    // The short form where it does: a keeper of an earlier build knows no other.
+    let task = match task.index() {
+        None => task.uuid_bytes().to_vec(),
+        Some(_) => task.to_bytes().to_vec(),
+    };
+    Some(m::Attempt { task, no: no.0 })
 }
 
 pub(super) fn attempt_from(attempt: Option<m::Attempt>) -> Result<AttemptId> {
     let m::Attempt { task, no } = attempt.ok_or_else(|| missing("attempt"))?;
-    let bytes: [u8; 16] = task.try_into().map_err(|_| missing("task"))?;
-    Ok(AttemptId { task: TaskId::from_bytes(bytes), no: AttemptNo(no) })
+    let whole = <[u8; TaskId::BYTES]>::try_from(task.as_slice()).map(TaskId::from_bytes);
+    let task = whole.or_else(|_| task.try_into().map(TaskId::from_uuid_bytes)).map_err(|_| missing("task"))?;
+    Ok(AttemptId { task, no: AttemptNo(no) })
 }
 
 pub(super) fn micros(length: Duration) -> u64 {
@@ -53,18 +59,19 @@ pub(super) fn micros(length: Duration) -> u64 {
 }
 
 pub(super) fn launch_to(launch: Launch) -> m::Start {
-    let Launch { attempt, command, timeout, grace } = launch;
+    let Launch { attempt, command, entry, timeout, grace } = launch;
     let run = match command {
         LaunchCommand::Shell(ShellRun { command, args, working_dir, env, stdin }) => {
             m::Run::Shell(m::Shell { command, args, working_dir, env, stdin })
         }
         LaunchCommand::Handler { command, payload } => m::Run::Handler(m::Handler { command, payload }),
     };
-    m::Start { attempt: attempt_to(attempt), run: Some(run), timeout_us: timeout.map(micros), grace_us: micros(grace) }
+    let (attempt, timeout_us, grace_us) = (attempt_to(attempt), timeout.map(micros), micros(grace));
+    m::Start { attempt, run: Some(run), timeout_us, grace_us, entry }
 }
 
 pub(super) fn launch_from(start: m::Start) -> Result<Launch> {
-    let m::Start { attempt, run, timeout_us, grace_us } = start;
+    let m::Start { attempt, run, timeout_us, grace_us, entry } = start;
     let command = match run.ok_or_else(|| missing("command"))? {
         m::Run::Shell(m::Shell { command, args, working_dir, env, stdin }) => {
             LaunchCommand::Shell(ShellRun { command, args, working_dir, env, stdin })
@@ -74,6 +81,7 @@ pub(super) fn launch_from(start: m::Start) -> Result<Launch> {
     Ok(Launch {
         attempt: attempt_from(attempt)?,
         command,
+        entry,
         timeout: timeout_us.map(Duration::from_micros),
         grace: Duration::from_micros(grace_us),
     })

@@ -10,6 +10,8 @@ pub struct Launch {
     pub attempt: AttemptId,
     /// What.
     pub command: LaunchCommand,
+    /// The entry of an array's member: it finds it as `BATON_ENTRY`.
+    pub entry: Option<String>,
     /// How long it may run, measured in the keeper; `None`: without limit.
     pub timeout: Option<Duration>,
     /// From SIGTERM to SIGKILL when the timeout is over.

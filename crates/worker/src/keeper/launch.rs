@@ -34,6 +34,9 @@ pub(super) fn environment(base: &[Variable], launch: &Launch) -> BTreeMap<Vec<u8
         ("BATON_PROGRESS_FD", PROGRESS_FD.to_string()),
     ];
     all.extend(marks.map(|(name, value)| (name.into(), value.into())));
+    let member =
+        [("BATON_ARRAY_INDEX", task.index().map(|index| index.to_string())), ("BATON_ENTRY", launch.entry.clone())];
+    all.extend(member.into_iter().filter_map(|(name, value)| Some((name.into(), value?.into()))));
     all
 }
 

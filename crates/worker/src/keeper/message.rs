@@ -55,6 +55,7 @@ pub(super) struct Variable {
 
 #[derive(Clone, PartialEq, Eq, Message)]
 pub(super) struct Attempt {
+    /// The 16 bytes of a UUID; of a member of an array, with four bytes of index + 1 behind them.
     #[prost(bytes = "vec", tag = "1")]
     pub task: Vec<u8>,
     #[prost(uint32, tag = "2")]
@@ -71,6 +72,8 @@ pub(super) struct Start {
     pub timeout_us: Option<u64>,
     #[prost(uint64, tag = "5")]
     pub grace_us: u64,
+    #[prost(string, optional, tag = "6")]
+    pub entry: Option<String>,
 }
 
 #[derive(Clone, PartialEq, Oneof)]

@@ -74,12 +74,12 @@ pub fn attempt(n: u64) -> AttemptId {
 
 pub fn shell(attempt: AttemptId, line: &str) -> Launch {
     let run = ShellRun { command: line.into(), ..ShellRun::default() };
-    Launch { attempt, command: LaunchCommand::Shell(run), timeout: None, grace: LONG }
+    Launch { attempt, command: LaunchCommand::Shell(run), entry: None, timeout: None, grace: LONG }
 }
 
 pub fn handler(attempt: AttemptId, line: &str, payload: &[u8]) -> Launch {
     let command = LaunchCommand::Handler { command: line.into(), payload: payload.into() };
-    Launch { attempt, command, timeout: None, grace: LONG }
+    Launch { attempt, command, entry: None, timeout: None, grace: LONG }
 }
 
 async fn open(dir: &Path, level: Option<KillLevel>) -> (Keeper, HeldByKeeper, Receiver<KeeperEvent>) {

@@ -1,7 +1,7 @@
 //! What a task finds, and how it ends by itself.
 
 use crate::rig::{Rig, attempt, entries, handler, shell};
-use domain::{Exit, ShellRun, StreamName, limits};
+use domain::{AttemptId, Exit, ShellRun, StreamName, limits};
 use worker::keeper::{Launch, LaunchCommand};
 
 #[tokio::test]
@@ -50,6 +50,24 @@ async fn the_environment_is_exact_and_the_directory_its_own() {
     let dir = rig.path().canonicalize().expect("a path").join("tasks").join(&task).join("1");
     assert_eq!(story.text().trim_end(), dir.to_str().expect("text"));
     assert!(dir.join("left-behind").exists(), "kept until its exit is durable");
+}
+
+#[tokio::test]
+async fn a_member_of_an_array_finds_its_index_and_its_entry() {
+    let mut rig = Rig::new().await;
+    let array = attempt(1);
+    let member = |index| AttemptId { task: array.task.member(index), ..array };
+    let line = "env -0; touch left-behind";
+    let story = rig.run(Launch { entry: Some("a b\n$c".into()), ..shell(member(0), line) }).await;
+    let found = entries(&story.bytes(StreamName::Stdout));
+    let of = |name: &str| found.get(name).map(String::as_str);
+    assert_eq!(of("BATON_TASK_ID"), Some(&*format!("{}.0", array.task)));
+    assert_eq!((of("BATON_ARRAY_INDEX"), of("BATON_ENTRY")), (Some("0"), Some("a b\n$c")));
+    let tasks = rig.path().join("tasks");
+    assert!(tasks.join(format!("{}.0", array.task)).join("1/left-behind").exists(), "a directory of its own");
+    let story = rig.run(shell(member(17), "env -0")).await;
+    let found = entries(&story.bytes(StreamName::Stdout));
+    assert_eq!((found.get("BATON_ARRAY_INDEX").map(String::as_str), found.get("BATON_ENTRY")), (Some("17"), None));
 }
 
 #[tokio::test]

@@ -96,7 +96,12 @@ impl Session {
     }
 
     pub async fn start(&mut self, attempt: AttemptId, spec: Spec) {
-        self.order(Order::Start(Start { attempt, spec: Arc::new(spec), class: 1 })).await;
+        self.start_member(attempt, spec, None).await;
+    }
+
+    pub async fn start_member(&mut self, attempt: AttemptId, spec: Spec, entry: Option<&str>) {
+        let entry = entry.map(Arc::from);
+        self.order(Order::Start(Start { attempt, spec: Arc::new(spec), class: 1, entry })).await;
     }
 
     /// The next reports; `None` if the session ended.
@@ -223,6 +228,8 @@ pub fn spec(name: &str, run: Run) -> Spec {
         labels: Default::default(),
         priority: 0,
         queue: "default".into(),
+        run_at: None,
+        array: None,
     }
 }
 
@@ -290,6 +297,39 @@ impl server::Scheduler for Door {
         &self,
         _: Request<v1::ResolveTaskRequest>,
     ) -> Result<Response<v1::ResolveTaskResponse>, Status> {
+        no()
+    }
+    async fn cancel_tasks(
+        &self,
+        _: Request<v1::CancelTasksRequest>,
+    ) -> Result<Response<v1::CancelTasksResponse>, Status> {
+        no()
+    }
+    async fn retry(&self, _: Request<v1::RetryRequest>) -> Result<Response<v1::TaskAccepted>, Status> {
+        no()
+    }
+    async fn explain_task(
+        &self,
+        _: Request<v1::ExplainTaskRequest>,
+    ) -> Result<Response<v1::ExplainTaskResponse>, Status> {
+        no()
+    }
+    async fn drain_worker(
+        &self,
+        _: Request<v1::DrainWorkerRequest>,
+    ) -> Result<Response<v1::DrainWorkerResponse>, Status> {
+        no()
+    }
+    async fn forget_worker(
+        &self,
+        _: Request<v1::ForgetWorkerRequest>,
+    ) -> Result<Response<v1::ForgetWorkerResponse>, Status> {
+        no()
+    }
+    async fn list_queues(&self, _: Request<v1::ListQueuesRequest>) -> Result<Response<v1::ListQueuesResponse>, Status> {
+        no()
+    }
+    async fn pause_queue(&self, _: Request<v1::PauseQueueRequest>) -> Result<Response<v1::PauseQueueResponse>, Status> {
         no()
     }
     async fn health_check(

@@ -23,6 +23,10 @@ pub struct Stage {
     /// Output of the current attempt so far.
     pub totals: Totals,
     under_way: Vec<Stored>,
+    /// What is committed and not yet published, while that is held back.
+    held: Option<Vec<(Event, Tail)>>,
+    /// The task's state as committed.
+    word: StateWord,
 }
 
 struct Gated(SegmentStore, Gate);
@@ -38,10 +42,16 @@ impl Output for Gated {
     fn totals(&self, attempt: AttemptId) -> Totals {
         self.0.totals(attempt)
     }
+    fn expire(&mut self, segments: &[u64]) -> io::Result<()> {
+        self.0.expire(segments)
+    }
 }
 
+/// Small enough for a test to seal some.
+const SEGMENT_BYTES: u32 = 1_000;
+
 fn raise(dir: &TempDir, store: &SqliteStore, gate: Gate) -> (Handle, JoinHandle<()>) {
-    let output = SegmentStore::open(&dir.path().join("output")).unwrap();
+    let output = SegmentStore::with_segments_of(&dir.path().join("output"), SEGMENT_BYTES).unwrap();
     let reader = output.reader();
     let (story, actor) = assemble(Box::new(Gated(output, gate)), reader, store.reader(), |_, _| {}).unwrap();
     (story, tokio::spawn(actor))
@@ -51,7 +61,8 @@ fn inlet(story: &Handle) -> Inlet {
     story.inlet(WorkerId::new("w1"), Incarnation("dir@boot".into()))
 }
 
-fn accepted() -> Task {
+/// A task that waits, as it is accepted.
+pub fn accepted(array: Option<ArraySpec>) -> Task {
     let stamp = Stamp { event: 1, at: UnixMillis(1) };
     let spec = Spec {
         name: "sample".into(),
@@ -64,7 +75,10 @@ fn accepted() -> Task {
         labels: BTreeMap::new(),
         priority: 0,
         queue: "default".into(),
+        run_at: None,
+        array,
     };
+    let books = spec.array.as_ref().map(|array| Members::new(array.ranges.len(), StateWord::Queued));
     Task {
         id: TaskId::from_parts(1_700_000_000_000, 0, 1, 2),
         spec: Arc::new(spec),
@@ -79,20 +93,43 @@ fn accepted() -> Task {
         progress: Progress::default(),
         result: Vec::new(),
         updated: stamp.at,
+        array: books,
+        entry: None,
+        retry_of: None,
     }
+}
+
+/// The class of a task.
+pub fn class(task: &Task) -> Arc<ClassKey> {
+    Arc::new(ClassKey::of(&task.spec))
+}
+
+/// A task's first row.
+pub fn insert(task: &Task) -> Write {
+    Write::Insert { task: Arc::new(task.clone()), class: class(task) }
+}
+
+/// An attempt of this number, dispatched by this event.
+pub fn attempt(no: AttemptNo, dispatched: Stamp) -> Attempt {
+    let (worker, incarnation) = (WorkerId::new("w1"), Incarnation("dir@boot".into()));
+    Attempt { no, worker, incarnation, dispatched, started: None, ended: None, totals: Totals::default() }
 }
 
 impl Stage {
     pub async fn new(gate: Gate) -> Self {
+        Self::with(accepted(None), gate).await
+    }
+
+    pub async fn with(task: Task, gate: Gate) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut store = SqliteStore::open(dir.path()).unwrap();
         let epoch = store.begin().unwrap().epoch;
         let (story, actor) = raise(&dir, &store, gate);
-        let (task, inlet) = (accepted(), inlet(&story));
-        let totals = Totals::default();
-        let mut stage = Self { dir, store, epoch, story, actor, inlet, task, totals, under_way: Vec::new() };
-        let writes = vec![Write::Insert(Arc::new(stage.task.clone()))];
-        stage.store.commit(&Batch { epoch, writes }).unwrap();
+        let inlet = inlet(&story);
+        let (totals, under_way, held, word) = (Totals::default(), Vec::new(), None, StateWord::Queued);
+        let mut stage = Self { dir, store, epoch, story, actor, inlet, task, totals, under_way, held, word };
+        let tallies = vec![Tally { class: class(&stage.task), word, by: i64::try_from(stage.task.members()).unwrap() }];
+        stage.commit_all(vec![insert(&stage.task)], tallies);
         let stamp = stage.task.accepted;
         stage.publish(stamp, 0, EventKind::Accepted, Tail::default()).await;
         stage
@@ -102,14 +139,41 @@ impl Stage {
         self.task.live_id().map(|attempt| attempt.no)
     }
 
+    /// Commits the task as it stands now, and these.
     fn commit(&mut self, mut writes: Vec<Write>) {
         writes.push(Write::Update(Arc::new(self.task.clone())));
-        self.store.commit(&Batch { epoch: self.epoch, writes }).unwrap();
+        let (class, before, now) = (class(&self.task), self.word, self.task.state.word());
+        self.word = now;
+        let tally = |word, by| Tally { class: Arc::clone(&class), word, by };
+        let tallies = if before == now { Vec::new() } else { vec![tally(before, -1), tally(now, 1)] };
+        self.commit_all(writes, tallies);
     }
 
-    async fn publish(&self, stamp: Stamp, attempt: u32, kind: EventKind, tail: Tail) {
-        let event = Event { task: self.task.id, stamp, attempt, kind };
-        self.story.publish(vec![(event, tail)]).await;
+    pub fn commit_all(&mut self, writes: Vec<Write>, tallies: Vec<Tally>) {
+        self.store.commit(&Batch { epoch: self.epoch, writes, tallies, ready_seq: 9 }).unwrap();
+    }
+
+    async fn publish(&mut self, stamp: Stamp, attempt: u32, kind: EventKind, tail: Tail) {
+        self.tell(Event { task: self.task.id, stamp, attempt, kind }, tail).await;
+    }
+
+    /// Publishes, unless that is held back.
+    pub async fn tell(&mut self, event: Event, tail: Tail) {
+        match &mut self.held {
+            Some(held) => held.push((event, tail)),
+            None => self.story.publish(vec![(event, tail)]).await,
+        }
+    }
+
+    /// From now on nothing committed is published.
+    pub fn hold(&mut self) {
+        self.held = Some(Vec::new());
+    }
+
+    /// What was held back is published.
+    pub async fn let_go(&mut self) {
+        let held = self.held.take().unwrap_or_default();
+        self.story.publish(held).await;
     }
 
     fn stamp(&mut self) -> Stamp {
@@ -120,10 +184,8 @@ impl Stage {
     pub async fn dispatch(&mut self) {
         let no = self.task.next_attempt();
         let dispatched = self.stamp();
-        let worker = WorkerId::new("w1");
-        let incarnation = Incarnation("dir@boot".into());
-        let (started, ended, totals) = (None, None, Totals::default());
-        let attempt = Attempt { no, worker: worker.clone(), incarnation, dispatched, started, ended, totals };
+        let attempt = attempt(no, dispatched);
+        let worker = attempt.worker.clone();
         self.task.state = State::Dispatched(attempt);
         self.totals = Totals::default();
         self.commit(Vec::new());
@@ -177,7 +239,7 @@ impl Stage {
         }
     }
 
-    /// The attempt is lost; the task goes on.
+    /// The attempt is lost; the task goes on, at once or after a while.
     pub async fn lose(&mut self) {
         let Some(live) = self.task.state.live().cloned() else { return };
         let (stamp, no) = (self.stamp(), live.no.0);
@@ -211,6 +273,11 @@ impl Stage {
         self.story.reset(tasks).await;
     }
 
+    /// All that has ended is deleted from the store.
+    pub fn expire(&mut self) -> u64 {
+        self.store.expire(self.epoch, UnixMillis(i64::MAX), 0, 100).unwrap().tasks
+    }
+
     /// A new process: what wasn't stored is sent again.
     pub async fn restart(&mut self) {
         self.stored().await;
@@ -225,7 +292,13 @@ impl Stage {
         collect(self.story.clone(), self.task.id, after, output, limit).await
     }
 
-    /// A reader that attaches now and reads to the end.
+    /// A reader of a task that is attached when this returns, and reads to the end.
+    pub async fn attach(&self, task: TaskId, output: bool) -> JoinHandle<Vec<StoryItem>> {
+        let items = self.story.watch(task, StoryId::default(), output).await.unwrap();
+        tokio::spawn(items.map(Result::unwrap).collect())
+    }
+
+    /// A reader that attaches soon and reads to the end.
     pub fn follow(&self, after: StoryId, output: bool) -> JoinHandle<Vec<StoryItem>> {
         tokio::spawn(collect(self.story.clone(), self.task.id, after, output, usize::MAX))
     }

@@ -91,7 +91,7 @@ pub(super) fn wall() -> UnixMillis {
 impl Attempt {
     /// Starts it. One that can't be started has exited.
     pub(super) fn begin(key: u64, what: &Launch, base: &[Variable], shared: &mut Shared) -> Self {
-        let Launch { attempt, command: _, timeout, grace: _ } = what;
+        let Launch { attempt, command: _, entry: _, timeout, grace: _ } = what;
         let began = Instant::now();
         let process = shared
             .directories
@@ -114,7 +114,7 @@ impl Attempt {
     }
 
     fn new(what: &Launch, began: Instant, phase: Phase) -> Self {
-        let Launch { attempt, command, timeout, grace } = what;
+        let Launch { attempt, command, entry: _, timeout, grace } = what;
         Self {
             id: *attempt,
             phase,

@@ -1,5 +1,10 @@
 //! What only a store on a disk can do wrong.
 
+mod bounds;
+mod plans;
+mod space;
+mod upgrade;
+
 use super::*;
 use domain::{Error, Kind};
 
@@ -12,7 +17,8 @@ fn refusal(dir: &Path) -> Error {
 }
 
 fn offer(epoch: Epoch, name: &str) -> Batch {
-    Batch { epoch, writes: vec![domain::Write::Offered([name.to_owned()].into())] }
+    let writes = vec![domain::Write::Offered([name.to_owned()].into())];
+    Batch { epoch, writes, tallies: Vec::new(), ready_seq: 0 }
 }
 
 #[test]
@@ -59,7 +65,7 @@ fn a_newer_schema_is_refused_and_left_alone() {
     drop(conn);
     let error = refusal(dir.path());
     assert_eq!(error.kind(), Kind::Precondition);
-    assert!(error.text().contains("99") && error.text().contains("up to 1"), "{error}");
+    assert!(error.text().contains("99") && error.text().contains("up to 2"), "{error}");
 }
 
 #[test]

@@ -1,0 +1,152 @@
+//! `--from-json FILE`: a file of tasks becomes batches.
+
+use super::{
+    batch::{Batch, Cutter},
+    entry::Entry,
+    source::Source,
+    values::Values,
+    window::Reading,
+};
+use crate::{failure::Failure, task_options::Defaults};
+use domain::limits;
+use tokio::sync::mpsc;
+use wire::v1;
+
+/// Bytes of one entry: the largest task, with room for how its bytes are written in JSON.
+const ENTRY_BYTES: usize = 2 * limits::MESSAGE_BYTES;
+
+/// A file of tasks.
+pub struct Json {
+    /// Where they stand.
+    pub source: Source,
+    /// How each of them is read.
+    pub rules: Rules,
+}
+
+/// How entries become tasks.
+pub struct Rules {
+    /// What an entry is that doesn't say otherwise.
+    pub defaults: Defaults,
+    /// With its number behind it, the key of an entry that has none.
+    pub key: Option<String>,
+    /// From when delays count, in Unix milliseconds.
+    pub now_ms: i64,
+}
+
+impl Reading for Json {
+    /// A file that can be read twice is checked whole before anything of it is sent.
+    fn read(self, to: &mpsc::Sender<Batch>) -> Result<(), Failure> {
+        let Self { mut source, rules } = self;
+        let checked = source.is_regular();
+        if checked {
+            each(&mut source, &rules, |spec| wire::spec(spec).map(|_| true).map_err(text_of))?;
+        }
+        let mut cutter = Cutter::new();
+        each(&mut source, &rules, |spec| {
+            let spec = if checked { spec } else { wire::check_spec(spec).map_err(text_of)? };
+            // Whoever takes no more batches knows why.
+            Ok(cutter.push(spec).all(|batch| to.blocking_send(batch).is_ok()))
+        })?;
+        if let Some(last) = cutter.cut() {
+            drop(to.blocking_send(last));
+        }
+        Ok(())
+    }
+}
+
+fn text_of(error: domain::Error) -> String {
+    error.text().to_owned()
+}
+
+/// Reads each entry, until `take` wants no more. What it complains of is the entry's.
+fn each(
+    source: &mut Source,
+    rules: &Rules,
+    mut take: impl FnMut(v1::TaskSpec) -> Result<bool, String>,
+) -> Result<(), Failure> {
+    let name = source.name();
+    let mut values = Values::new(source.reader()?, ENTRY_BYTES);
+    for number in 1_u64.. {
+        let wrong = |text: String| Failure::error(format!("{name}: entry {number}: {text}"));
+        let lines = values.is_lines();
+        let Some(value) = values.next().map_err(wrong)? else { break };
+        let entry = Entry::parse(value, lines).map_err(wrong)?;
+        let mut spec = entry.spec(&rules.defaults, rules.now_ms).map_err(wrong)?;
+        if let Some(key) = rules.key.as_ref().filter(|_| spec.idempotency_key.is_empty()) {
+            spec.idempotency_key = format!("{key}-{number}");
+        }
+        if !take(spec).map_err(wrong)? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{io::Write as _, path::PathBuf};
+
+    /// What becomes of a file, and how it was read.
+    fn read(text: &str, key: Option<&str>) -> (Vec<Batch>, Result<(), Failure>) {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        run(file.path().to_owned(), key)
+    }
+
+    fn run(path: PathBuf, key: Option<&str>) -> (Vec<Batch>, Result<(), Failure>) {
+        let source = Source::open(&path).unwrap();
+        let defaults = Defaults { spec: v1::TaskSpec::default(), env: [].into() };
+        let (to, mut from) = mpsc::channel(100);
+        let rules = Rules { defaults, key: key.map(str::to_owned), now_ms: 0 };
+        let read = Json { source, rules }.read(&to);
+        (std::iter::from_fn(|| from.try_recv().ok()).collect(), read)
+    }
+
+    fn entries(n: usize) -> String {
+        (1..=n).map(|i| format!("{{\"command\": \"echo {i}\"}}\n")).collect()
+    }
+
+    #[test]
+    fn entries_become_tasks_in_their_order() {
+        let (batches, read) = read(&entries(10_001), None);
+        assert!(read.is_ok());
+        assert_eq!(batches.iter().map(Batch::place).collect::<Vec<_>>(), ["entries 1 to 10000", "entry 10001"]);
+        assert_eq!((&*batches[0].tasks[41].name, &*batches[1].tasks[0].name), ("echo 42", "echo 10001"));
+        assert!(!batches[0].is_repeatable(), "nobody gave a key");
+    }
+
+    #[test]
+    fn nothing_is_sent_of_a_file_with_a_wrong_entry_at_its_end() {
+        let (batches, read) = read(&format!("{}\n{{\"command\": \"x\", \"retries\": 500}}", entries(10_001)), None);
+        let failure = read.unwrap_err();
+        assert!(failure.text().ends_with("entry 10002: max_retries: must be 0 to 100"), "{}", failure.text());
+        assert!(batches.is_empty());
+    }
+
+    #[test]
+    fn of_a_stream_what_came_before_a_wrong_entry_may_be_on_its_way() {
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join("pipe");
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        let text = format!("{}{{\"command\": 5}}\n", entries(10_001));
+        let writer = std::thread::spawn({
+            let pipe = pipe.clone();
+            move || std::fs::write(pipe, text)
+        });
+        let (batches, read) = run(pipe, None);
+        writer.join().unwrap().unwrap();
+        assert!(read.unwrap_err().text().contains("entry 10002: command: invalid type"));
+        assert_eq!(batches.iter().map(Batch::place).collect::<Vec<_>>(), ["entries 1 to 10000"]);
+    }
+
+    #[test]
+    fn a_key_makes_all_of_them_repeatable() {
+        let (batches, _) =
+            read("[{\"command\": \"a\"}, {\"command\": \"b\", \"idempotency_key\": \"own\"}]", Some("k"));
+        let keys: Vec<_> = batches[0].tasks.iter().map(|task| &*task.idempotency_key).collect();
+        assert_eq!(keys, ["k-1", "own"]);
+        assert!(batches[0].is_repeatable());
+    }
+}

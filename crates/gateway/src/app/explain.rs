@@ -1,0 +1,12 @@
+//! Why a task is not running.
+
+use super::App;
+use domain::Result;
+use wire::v1::{ExplainTaskRequest, ExplainTaskResponse};
+
+impl App {
+    pub(crate) async fn explain(&self, request: ExplainTaskRequest) -> Result<ExplainTaskResponse> {
+        wire::task_id(&request.task_id)?;
+        self.upstream.answer(self.upstream.calls().explain_task(request)).await
+    }
+}

@@ -1,0 +1,63 @@
+//! Recovery: the index from what lies in the directory, once, when the store is opened.
+
+use super::{Segment, footer, footer::Line, gap, index::Index, path, scan};
+use domain::AttemptId;
+use std::collections::BTreeSet;
+use std::fs::OpenOptions;
+use std::{io, path::Path};
+
+/// What has been found so far, segment by segment in the order of their numbers.
+#[derive(Default)]
+pub(super) struct Recovery {
+    pub index: Index,
+    /// The last segment, 0 before the first.
+    last: u64,
+    /// A segment before the last one is gone: retention took it, with the beginnings of attempts whose task is deleted.
+    holes: bool,
+    /// Attempts that lack frames for that reason: nobody can ask for them.
+    deleted: BTreeSet<AttemptId>,
+}
+
+impl Recovery {
+    /// Indexes a segment. Returns it if it is the last and not sealed.
+    pub(super) fn segment(&mut self, dir: &Path, number: u64, last: bool) -> io::Result<Option<Segment>> {
+        self.holes |= number != self.last + 1;
+        self.last = number;
+        let name = path(dir, number).display().to_string();
+        let file = OpenOptions::new().read(true).write(last).open(path(dir, number))?;
+        let sealed = footer::read(&file)?;
+        let is_sealed = sealed.is_some();
+        let (mut lines, mut end) = (sealed.unwrap_or_default(), 0);
+        if !is_sealed {
+            let scan = scan::scan(&file, &name)?;
+            if scan.rest > 0 && last {
+                let bytes = scan.rest;
+                tracing::warn!(segment = name, at = scan.end, bytes, "Output segment had a torn end, cut off");
+                file.set_len(u64::from(scan.end))?;
+                file.sync_data()?;
+            } else if scan.rest > 0 {
+                tracing::warn!(segment = name, "Output segment has no readable footer, was scanned");
+            }
+            (lines, end) = (scan.lines, scan.end);
+        }
+        for line in &lines {
+            self.add(number, line)?;
+        }
+        Ok((last && !is_sealed).then_some(Segment { number, file, end, lines }))
+    }
+
+    fn add(&mut self, segment: u64, line: &Line) -> io::Result<()> {
+        if self.deleted.contains(&line.attempt) {
+            return Ok(());
+        }
+        match self.index.add(segment, line) {
+            Ok(()) => Ok(()),
+            Err(found) if self.holes => {
+                self.index.forget(found.attempt);
+                self.deleted.insert(found.attempt);
+                Ok(())
+            }
+            Err(found) => Err(gap(&found)),
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! The sweep: output whose tasks are deleted goes too, by whole segments. Reads the stores, off the event loop; the deletion
+//! itself is the output thread's.
+
+use super::actor::Command;
+use super::{Handle, damaged, unreadable};
+use domain::{Result, TaskId};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::Notify;
+
+/// For each segment that stayed, one of its tasks that was still there: as long as it is, nothing else is looked at.
+type Stays = BTreeMap<u64, TaskId>;
+
+impl Handle {
+    /// Looks for such segments whenever it is told that tasks were deleted, and once before. Never returns.
+    pub(crate) async fn sweep(self, deleted: Arc<Notify>) {
+        let mut stays = Stays::new();
+        loop {
+            // A failure was logged where it happened; then all is looked at again.
+            stays = self.sweep_once(stays).await.unwrap_or_default();
+            deleted.notified().await;
+        }
+    }
+
+    /// Deletes what can be deleted, given what stayed the last time. Returns what stays now.
+    pub(super) async fn sweep_once(&self, stays: Stays) -> Result<Stays> {
+        let (expired, stays) = self.blocking(move |handle| look(handle, &stays)).await??;
+        if !expired.is_empty() {
+            tracing::info!(segments = expired.len(), "Output expired");
+            // The actor ends only with the process.
+            let _ = self.commands.send(Command::Expire(expired)).await;
+        }
+        Ok(stays)
+    }
+}
+
+fn look(handle: &Handle, before: &Stays) -> Result<(Vec<u64>, Stays)> {
+    let (mut expired, mut stays) = (Vec::new(), Stays::new());
+    for segment in handle.output.sealed().map_err(|e| damaged(&e))? {
+        match reason_to_stay(handle, segment, before.get(&segment).copied())? {
+            Some(task) => drop(stays.insert(segment, task)),
+            None => expired.push(segment),
+        }
+    }
+    Ok((expired, stays))
+}
+
+/// A task of this segment that is still there.
+fn reason_to_stay(handle: &Handle, segment: u64, before: Option<TaskId>) -> Result<Option<TaskId>> {
+    let there = |task| handle.store.task(task).map(|found| found.is_some()).map_err(|f| unreadable(&f));
+    if let Some(task) = before
+        && there(task)?
+    {
+        return Ok(Some(task));
+    }
+    for task in handle.output.tasks(segment).map_err(|e| damaged(&e))? {
+        if there(task)? {
+            return Ok(Some(task));
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,187 @@
+//! Tasks, members and what belongs to them into rows.
+
+use super::apply::int;
+use super::classes::Class;
+use super::names::Names;
+use super::rows::fault;
+use crate::record::{encode_frames, encode_spec, encode_task, input};
+use crate::{Failure, Reason, waiting};
+use domain::{Final, Frame, Progress, Stamp, State, Task, TaskId, UnixMillis};
+use rusqlite::{Connection, params};
+
+/// A new task, or the first row of a member.
+pub(super) fn insert(conn: &Connection, names: &mut Names, task: &Task, class: Class) -> Result<(), Failure> {
+    match task.id.index() {
+        Some(index) => insert_member(conn, names, task, index, class)?,
+        None => {
+            insert_task(conn, names, task, class)?;
+            array(conn, task, Some(class)).map_err(fault)?;
+        }
+    }
+    result(conn, task).map_err(fault)
+}
+
+fn insert_task(conn: &Connection, names: &mut Names, task: &Task, class: Class) -> Result<(), Failure> {
+    let seq = task.id.row_key();
+    let name = names.intern(conn, &task.spec.name).map_err(fault)?;
+    let worker = worker(conn, names, task)?;
+    let sql =
+        "INSERT INTO tasks(seq, id, state, class, queue, name, worker, ready, due_ms, updated_ms, finished_ms, idem,
+        is_array, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+    let values = params![
+        seq,
+        task.id.uuid_bytes(),
+        task.state.word().code(),
+        class.id,
+        class.queue,
+        name,
+        worker,
+        waiting::ready(task).map(int),
+        waiting::due_ms(task),
+        task.updated.0,
+        task.finished.map(|f| f.at.0),
+        task.spec.key.as_ref().map(|k| k.key),
+        task.array.as_ref().map(|_| 1),
+        encode_task(task)
+    ];
+    conn.prepare_cached(sql).and_then(|mut s| s.execute(values)).map_err(clash)?;
+    conn.prepare_cached("INSERT INTO specs(seq, spec, input) VALUES (?1, ?2, ?3)")
+        .and_then(|mut s| s.execute(params![seq, encode_spec(&task.spec), input(&task.spec)]))
+        .map_err(clash)?;
+    Ok(())
+}
+
+fn insert_member(conn: &Connection, names: &mut Names, task: &Task, index: u32, class: Class) -> Result<(), Failure> {
+    let worker = worker(conn, names, task)?;
+    let sql = "INSERT INTO members(array, idx, state, class, worker, ready, due_ms, updated_ms, finished_ms, detail)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    let values = params![
+        task.id.row_key(),
+        index,
+        task.state.word().code(),
+        class.id,
+        worker,
+        waiting::ready(task).map(int),
+        waiting::due_ms(task),
+        task.updated.0,
+        task.finished.map(|f| f.at.0),
+        encode_task(task)
+    ];
+    conn.prepare_cached(sql).and_then(|mut s| s.execute(values)).map_err(clash)?;
+    Ok(())
+}
+
+/// A task or member as it stands now. That it has a row is checked by changing it.
+pub(super) fn update(conn: &Connection, names: &mut Names, task: &Task) -> Result<(), Failure> {
+    let (seq, code, worker) = (task.id.row_key(), task.state.word().code(), worker(conn, names, task)?);
+    let (ready, due) = (waiting::ready(task).map(int), waiting::due_ms(task));
+    let (updated, finished, detail) = (task.updated.0, task.finished.map(|f| f.at.0), encode_task(task));
+    let changed = match task.id.index() {
+        Some(index) => {
+            let sql = "UPDATE members SET state = ?3, worker = ?4, ready = ?5, due_ms = ?6, updated_ms = ?7,
+                finished_ms = ?8, detail = ?9 WHERE array = ?1 AND idx = ?2";
+            let values = params![seq, index, code, worker, ready, due, updated, finished, detail];
+            conn.prepare_cached(sql).and_then(|mut s| s.execute(values))
+        }
+        None => {
+            let sql = "UPDATE tasks SET state = ?3, worker = ?4, ready = ?5, due_ms = ?6, updated_ms = ?7,
+                finished_ms = ?8, detail = ?9 WHERE seq = ?1 AND id = ?2";
+            let id = task.id.uuid_bytes();
+            let values = params![seq, id, code, worker, ready, due, updated, finished, detail];
+            conn.prepare_cached(sql).and_then(|mut s| s.execute(values))
+        }
+    };
+    if changed.map_err(fault)? == 0 {
+        return Err(Failure::Definite(Reason::Other(format!("no task {}", task.id))));
+    }
+    array(conn, task, None).map_err(fault)?;
+    result(conn, task).map_err(fault)
+}
+
+/// What is asked of arrays alone; nothing of other tasks. `class` is that of a new one.
+fn array(conn: &Connection, task: &Task, class: Option<Class>) -> rusqlite::Result<()> {
+    let (Some(books), Some(ends)) = (&task.array, waiting::ends(task)) else { return Ok(()) };
+    let (seq, ready, ends, early) = (task.id.row_key(), waiting::ready(task).map(int), int(ends), int(books.early));
+    match class {
+        Some(class) => conn
+            .prepare_cached("INSERT INTO arrays(seq, class, ready, ends, early) VALUES (?1, ?2, ?3, ?4, ?5)")?
+            .execute(params![seq, class.id, ready, ends, early]),
+        None => conn
+            .prepare_cached("UPDATE arrays SET ready = ?2, ends = ?3, early = ?4 WHERE seq = ?1")?
+            .execute(params![seq, ready, ends, early]),
+    }
+    .map(drop)
+}
+
+fn worker(conn: &Connection, names: &mut Names, task: &Task) -> Result<Option<i64>, Failure> {
+    task.worker().map(|w| names.intern(conn, w.as_str())).transpose().map_err(fault)
+}
+
+/// Most tasks have none: it has a table of its own.
+fn result(conn: &Connection, task: &Task) -> rusqlite::Result<()> {
+    if task.result.is_empty() {
+        return Ok(());
+    }
+    let seq = task.id.row_key();
+    match task.id.index() {
+        Some(index) => conn
+            .prepare_cached("INSERT OR REPLACE INTO member_results(array, idx, result) VALUES (?1, ?2, ?3)")?
+            .execute(params![seq, index, task.result]),
+        None => conn
+            .prepare_cached("INSERT OR REPLACE INTO results(seq, result) VALUES (?1, ?2)")?
+            .execute(params![seq, task.result]),
+    }
+    .map(drop)
+}
+
+/// The records stay as they are: whoever reads them applies the cancellation, which the array's record holds.
+pub(super) fn close(conn: &Connection, array: TaskId, at: UnixMillis) -> rusqlite::Result<()> {
+    let cancelled = State::Final(Final::Cancelled { unconfirmed: None }).word().code();
+    for sql in CLOSE {
+        conn.prepare_cached(sql)?.execute((array.row_key(), cancelled, at.0))?;
+    }
+    Ok(())
+}
+
+/// The index's two conditions, each by itself: SQLite uses it for neither otherwise.
+pub(super) const CLOSE: [&str; 2] = [
+    "UPDATE members INDEXED BY members_pending SET state = ?2, ready = NULL, due_ms = NULL, updated_ms = ?3,
+        finished_ms = ?3 WHERE array = ?1 AND state = 0",
+    "UPDATE members INDEXED BY members_pending SET state = ?2, ready = NULL, due_ms = NULL, updated_ms = ?3,
+        finished_ms = ?3 WHERE array = ?1 AND state > 7",
+];
+
+/// What tells members apart where plain tasks have rows of the same sort.
+pub(super) fn member(id: TaskId) -> i64 {
+    id.index().map_or(0, |index| i64::from(index) + 1)
+}
+
+pub(super) fn progressed(
+    conn: &Connection,
+    task: TaskId,
+    stamp: Stamp,
+    attempt: u32,
+    said: &Progress,
+) -> rusqlite::Result<()> {
+    let sql = "INSERT OR REPLACE INTO progress(seq, member, event, at_ms, attempt, percent, message)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    let event = int(stamp.event);
+    let values = params![task.row_key(), member(task), event, stamp.at.0, attempt, said.percent, said.message];
+    conn.prepare_cached(sql)?.execute(values).map(drop)
+}
+
+pub(super) fn tail(conn: &Connection, after: u64, frames: &[Frame]) -> rusqlite::Result<()> {
+    let Some(first) = frames.first() else { return Ok(()) };
+    let sql =
+        "INSERT OR REPLACE INTO tails(seq, member, attempt, first, after, frames) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    let (task, no) = (first.attempt.task, first.attempt.no.0);
+    let values = params![task.row_key(), member(task), no, int(first.number), int(after), encode_frames(frames)];
+    conn.prepare_cached(sql)?.execute(values).map(drop)
+}
+
+fn clash(error: rusqlite::Error) -> Failure {
+    if error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation) {
+        return Failure::Definite(Reason::Clash);
+    }
+    fault(error)
+}

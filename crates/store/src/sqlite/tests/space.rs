@@ -1,0 +1,53 @@
+//! Deleted rows leave room for new ones.
+
+use super::*;
+use crate::conformance::samples::*;
+use crate::conformance::scribe::Scribe;
+use domain::{Final, State, TaskId, UnixMillis};
+
+/// `n` final tasks with results, and an array of as many members, half of them with rows.
+fn fill(store: &mut SqliteStore, epoch: Epoch, n: u64) {
+    let mut scribe = Scribe::default();
+    for n in 0..n {
+        let mut task = in_state(queued(n), State::Final(Final::Failed("exit code 1".into())));
+        task.result = vec![n as u8; 300];
+        scribe.insert(&task);
+    }
+    let array = id(n);
+    scribe.insert(&crate::conformance::samples::array(n, &format!("1-{n}")));
+    for rank in 0..n / 2 {
+        scribe.member(array, rank, |member| in_state(member, State::Final(Final::Completed)));
+    }
+    scribe.close(array, UnixMillis(1));
+    scribe.end(array, Final::Cancelled { unconfirmed: None }, UnixMillis(1));
+    store.commit(&scribe.batch(epoch)).unwrap();
+}
+
+fn expire(store: &mut SqliteStore, epoch: Epoch) -> u64 {
+    let (mut tasks, mut after) = (0, Some(0));
+    while let Some(place) = after {
+        let expired =
+            store.expire(epoch, UnixMillis(TaskId::default().unix_ms() as i64 + (1 << 47)), place, 100).unwrap();
+        (tasks, after) = (tasks + expired.tasks, expired.next);
+    }
+    tasks
+}
+
+#[test]
+fn a_file_does_not_grow_when_as_much_is_inserted_as_was_deleted() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = open(dir.path()).unwrap();
+    let epoch = store.begin().unwrap().epoch;
+    let pages = |store: &SqliteStore| {
+        store.conn().unwrap().query_row("PRAGMA page_count", [], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    fill(&mut store, epoch, 1_000);
+    let full = pages(&store);
+    for _ in 0..3 {
+        assert_eq!(expire(&mut store, epoch), 2_000);
+        fill(&mut store, epoch, 1_000);
+        assert!(pages(&store) <= full + full / 100, "{full} pages became {}", pages(&store));
+    }
+    let free: i64 = store.conn().unwrap().query_row("PRAGMA freelist_count", [], |row| row.get(0)).unwrap();
+    assert!(free < full / 10, "{free} of {full} pages are free");
+}
