@@ -13,10 +13,10 @@ TOOLS = $(TARGET_DIR)/test-tools
 TEST_ENV = BATON_BIN_DIR="$(TEST_BIN_DIR)" BATON_TEST_PYTHON="$(wildcard $(TOOLS)/python/bin/python)"
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test setup bench lint docs deny sim unit fmt clean
+.PHONY: help build demo test setup bench bench-backlog bench-retention lint docs deny sim unit fmt clean
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10
 
 build: ## the programs: target/release/{baton,gateway,scheduler,worker}
 	$(CARGO) build --profile $(PROFILE) --bins
@@ -35,6 +35,15 @@ setup: ## what the tests use besides Rust, as far as it can be installed
 bench: ## tasks a second and latency, with the real programs
 	$(CARGO) build --release --bins
 	@BATON_BIN_DIR="$(TARGET_DIR)/release" "$(TARGET_DIR)/release/floor"
+
+MILLIONS ?= 1
+bench-backlog: ## an array and distinct tasks queued, MILLIONS=1 of each: submit, memory, restart, every verb
+	$(CARGO) build --release --bins
+	@BATON_BIN_DIR="$(TARGET_DIR)/release" "$(TARGET_DIR)/release/backlog" $(MILLIONS) $(MILLIONS)
+
+bench-retention: ## MILLIONS=1 of finished tasks deleted while others are submitted
+	$(CARGO) build --release --bins
+	@BATON_BIN_DIR="$(TARGET_DIR)/release" "$(TARGET_DIR)/release/retention" $(MILLIONS)
 
 lint: ## formatting and clippy
 	$(CARGO) fmt --all -- --check

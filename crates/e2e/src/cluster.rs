@@ -26,6 +26,8 @@ pub struct Cluster {
     pub scheduler_args: Vec<String>,
     /// Further arguments for every worker.
     pub worker_args: Vec<String>,
+    /// How many tasks a worker runs at once.
+    pub slots: u32,
 }
 
 impl Cluster {
@@ -40,6 +42,7 @@ impl Cluster {
             workers: Vec::new(),
             scheduler_args: Vec::new(),
             worker_args: Vec::new(),
+            slots: 2,
         }
     }
 
@@ -97,8 +100,9 @@ impl Cluster {
     /// The command that starts worker `w<index>`.
     pub fn worker_command(&self, index: usize) -> Command {
         let mut command = Command::new(binary("worker"));
-        command.args(["--listen", "127.0.0.1:0", "--id", &format!("w{index}"), "--slots", "2", "--data-dir"]);
+        command.args(["--listen", "127.0.0.1:0", "--id", &format!("w{index}"), "--data-dir"]);
         command.arg(self.dir().join(format!("w{index}")));
+        command.args(["--slots", &self.slots.to_string()]);
         command.args(["--scheduler", &format!("http://{}", self.scheduler_address)]);
         command.args(&self.worker_args);
         self.clean(&mut command);

@@ -4,6 +4,7 @@
 
 mod binaries;
 mod cluster;
+mod commands;
 mod measure;
 mod network;
 mod patience;
@@ -13,7 +14,8 @@ mod tasks;
 
 pub use binaries::binary;
 pub use cluster::Cluster;
-pub use measure::{directory_mib, memory_mib, metric, ms, percentile};
+pub use commands::{Gate, accepted, json, ran, said, witness};
+pub use measure::{directory_mib, memory_mib, metric, metrics, ms, percentile};
 pub use network::own_network;
 pub use patience::{PATIENCE, eventually, skip};
 pub use process::Process;

@@ -36,11 +36,20 @@ pub fn directory_mib(dir: &Path) -> f64 {
 
 /// The value of a counter or gauge of a service, by the beginning of its line; 0 if there is none.
 pub fn metric(service: SocketAddr, line: &str) -> f64 {
+    metrics(service, line).into_iter().next().map_or(0.0, |(_, value)| value)
+}
+
+/// All lines of one scrape that begin like this, with their values.
+pub fn metrics(service: SocketAddr, beginning: &str) -> Vec<(String, f64)> {
     let mut text = String::new();
     let read = TcpStream::connect(service).and_then(|mut socket| {
         write!(socket, "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
         socket.read_to_string(&mut text)
     });
-    let value = text.lines().find(|l| l.starts_with(line)).and_then(|l| l.rsplit(' ').next()?.parse().ok());
-    if read.is_err() { 0.0 } else { value.unwrap_or(0.0) }
+    if read.is_err() {
+        return Vec::new();
+    }
+    let lines = text.lines().filter(|line| line.starts_with(beginning));
+    let parted = lines.filter_map(|line| line.rsplit_once(' '));
+    parted.filter_map(|(name, value)| Some((name.to_owned(), value.parse().ok()?))).collect()
 }

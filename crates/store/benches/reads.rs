@@ -6,7 +6,7 @@ mod samples;
 use domain::*;
 use samples::{attempt, queued, with};
 use std::{error::Error, fs, sync::Arc, time::Duration, time::Instant};
-use store::{Reader, Store, sqlite::SqliteStore};
+use store::{Failure, Reader, Store, sqlite::SqliteStore};
 
 const ROWS: u64 = 1_000_000;
 const BATCH: u64 = 10_000;
@@ -29,8 +29,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let epoch = store.begin()?.epoch;
     store.load()?;
     println!("open and load: {:?}", begin.elapsed());
-    reads(store.reader().as_ref(), rows);
-    writer(&mut store, epoch, rows);
+    reads(store.reader().as_ref(), rows)?;
+    writer(&mut store, epoch, rows)?;
     println!("resident: {}", resident());
     Ok(())
 }
@@ -57,7 +57,7 @@ fn array(rows: u64) -> Task {
     array
 }
 
-fn fill(store: &mut SqliteStore, epoch: Epoch, tasks: &[Task]) -> Result<(), store::Failure> {
+fn fill(store: &mut SqliteStore, epoch: Epoch, tasks: &[Task]) -> Result<(), Failure> {
     let mut tallies: Vec<Tally> = Vec::new();
     let mut writes = Vec::new();
     for task in tasks {
@@ -77,11 +77,11 @@ fn spread(n: u64, rows: u64) -> u64 {
     n.wrapping_mul(0x9e37_79b9_7f4a_7c15) % rows
 }
 
-fn reads(reader: &dyn Reader, rows: u64) {
-    measure("get", |n| drop(reader.task(queued(spread(n, rows)).id)));
-    measure("member", |n| drop(reader.task(queued(rows).id.member(1 + spread(n, 1_000_000) as u32))));
-    measure("behind a million", |_| drop(reader.behind(&queued(rows), 10_001)));
-    measure("counts and queues", |_| drop((reader.counts(), reader.queues())));
+fn reads(reader: &dyn Reader, rows: u64) -> Result<(), Failure> {
+    measure("get", |n| reader.task(queued(spread(n, rows)).id).map(drop))?;
+    measure("member", |n| reader.task(queued(rows).id.member(1 + spread(n, 1_000_000) as u32)).map(drop))?;
+    measure("behind a million", |_| reader.behind(&queued(rows), 10_001).map(drop))?;
+    measure("counts and queues", |_| reader.counts().and_then(|_| reader.queues()).map(drop))?;
     let by = |states: &[StateWord]| TaskFilter { states: states.to_vec(), ..TaskFilter::default() };
     let rare = TaskFilter { name: Some("rare".into()), ..TaskFilter::default() };
     let failed_rare = TaskFilter { name: Some("rare".into()), ..by(&[StateWord::Failed]) };
@@ -103,37 +103,41 @@ fn reads(reader: &dyn Reader, rows: u64) {
             let page = |n| {
                 let members = filter.array.is_some();
                 let at = if members { spread(n, 1_000_000) as i64 } else { queued(spread(n, rows)).id.row_key() };
-                drop(reader.list(&PageRequest { filter: filter.clone(), after: Some(Cursor(at)), limit }));
+                reader.list(&PageRequest { filter: filter.clone(), after: Some(Cursor(at)), limit }).map(drop)
             };
-            measure(&format!("{what}, {limit} a page"), page);
+            measure(&format!("{what}, {limit} a page"), page)?;
         }
     }
+    Ok(())
 }
 
-fn writer(store: &mut SqliteStore, epoch: Epoch, rows: u64) {
+fn writer(store: &mut SqliteStore, epoch: Epoch, rows: u64) -> Result<(), Failure> {
     let class = Arc::new(ClassKey::of(&queued(0).spec));
     measure("refill of 4,096", |n| {
         let place = queued(rows - rows / 10 + spread(n, rows / 20)).place();
-        drop(store.ahead(&Want::Backlog { class: Arc::clone(&class), after: Some(place), limit: 4_096 }));
-    });
+        store.ahead(&Want::Backlog { class: Arc::clone(&class), after: Some(place), limit: 4_096 }).map(drop)
+    })?;
     let mut after = 0;
     measure("retention of 1,000", |_| {
         let before = UnixMillis(i64::MAX);
-        after = store.expire(epoch, before, after, 1_000).ok().and_then(|expired| expired.next).unwrap_or(after);
-    });
+        after = store.expire(epoch, before, after, 1_000)?.next.unwrap_or(after);
+        Ok(())
+    })
 }
 
-fn measure(what: &str, mut once: impl FnMut(u64)) {
-    let mut times: Vec<Duration> = (0..REPEATS)
+fn measure(what: &str, mut once: impl FnMut(u64) -> Result<(), Failure>) -> Result<(), Failure> {
+    let times: Result<Vec<Duration>, Failure> = (0..REPEATS)
         .map(|n| {
             let begin = Instant::now();
-            once(n);
-            begin.elapsed()
+            once(n)?;
+            Ok(begin.elapsed())
         })
         .collect();
+    let mut times = times?;
     times.sort_unstable();
     let at = |percent: usize| times.get((times.len() - 1) * percent / 100).copied().unwrap_or_default();
     println!("{what}: p50 {:?}, p95 {:?}, most {:?}", at(50), at(95), at(100));
+    Ok(())
 }
 
 fn resident() -> String {

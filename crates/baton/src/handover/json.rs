@@ -9,9 +9,12 @@ use super::{
 };
 use crate::{failure::Failure, task_options::Defaults};
 use domain::limits;
+use prost::Message as _;
 use tokio::sync::mpsc;
 use wire::v1;
 
+/// Bytes of checked tasks that are kept until they are sent: some millions of small ones.
+const KEPT_BYTES: usize = 256 * 1024 * 1024;
 /// Bytes of one entry: the largest task, with room for how its bytes are written in JSON.
 const ENTRY_BYTES: usize = 2 * limits::MESSAGE_BYTES;
 
@@ -37,20 +40,54 @@ impl Reading for Json {
     /// A file that can be read twice is checked whole before anything of it is sent.
     fn read(self, to: &mpsc::Sender<Batch>) -> Result<(), Failure> {
         let Self { mut source, rules } = self;
-        let checked = source.is_regular();
-        if checked {
-            each(&mut source, &rules, |spec| wire::spec(spec).map(|_| true).map_err(text_of))?;
-        }
         let mut cutter = Cutter::new();
-        each(&mut source, &rules, |spec| {
-            let spec = if checked { spec } else { wire::check_spec(spec).map_err(text_of)? };
-            // Whoever takes no more batches knows why.
-            Ok(cutter.push(spec).all(|batch| to.blocking_send(batch).is_ok()))
-        })?;
+        // Whoever takes no more batches knows why.
+        let mut send = |spec| cutter.push(spec).all(|batch| to.blocking_send(batch).is_ok());
+        if source.is_regular() {
+            let mut kept = Kept::default();
+            each(&mut source, &rules, |spec| {
+                kept.add(&spec);
+                wire::spec(spec).map(|_| true).map_err(text_of)
+            })?;
+            match kept.specs() {
+                Some(mut specs) => drop(specs.all(&mut send)),
+                None => each(&mut source, &rules, |spec| Ok(send(spec)))?,
+            }
+        } else {
+            each(&mut source, &rules, |spec| wire::check_spec(spec).map_err(text_of).map(&mut send))?;
+        }
         if let Some(last) = cutter.cut() {
             drop(to.blocking_send(last));
         }
         Ok(())
+    }
+}
+
+/// What has been checked, so that it needn't be parsed a second time, which costs more than all the rest; unless it is much.
+#[derive(Default)]
+struct Kept {
+    bytes: Vec<u8>,
+    full: bool,
+}
+
+impl Kept {
+    fn add(&mut self, spec: &v1::TaskSpec) {
+        self.full |= self.bytes.len() + spec.encoded_len() > KEPT_BYTES;
+        if self.full {
+            self.bytes = Vec::new();
+        } else if spec.encode_length_delimited(&mut self.bytes).is_err() {
+            // Never: a vector grows. If it were, the file would be read again.
+            self.full = true;
+        }
+    }
+
+    /// All of them, if they were few enough.
+    fn specs(&self) -> Option<impl Iterator<Item = v1::TaskSpec> + '_> {
+        let mut rest = self.bytes.as_slice();
+        let next = move || {
+            if rest.is_empty() { None } else { v1::TaskSpec::decode_length_delimited(&mut rest).ok() }
+        };
+        (!self.full).then(|| std::iter::from_fn(next))
     }
 }
 
@@ -109,18 +146,18 @@ mod tests {
 
     #[test]
     fn entries_become_tasks_in_their_order() {
-        let (batches, read) = read(&entries(10_001), None);
+        let (batches, read) = read(&entries(2_001), None);
         assert!(read.is_ok());
-        assert_eq!(batches.iter().map(Batch::place).collect::<Vec<_>>(), ["entries 1 to 10000", "entry 10001"]);
-        assert_eq!((&*batches[0].tasks[41].name, &*batches[1].tasks[0].name), ("echo 42", "echo 10001"));
+        assert_eq!(batches.iter().map(Batch::place).collect::<Vec<_>>(), ["entries 1 to 2000", "entry 2001"]);
+        assert_eq!((&*batches[0].tasks[41].name, &*batches[1].tasks[0].name), ("echo 42", "echo 2001"));
         assert!(!batches[0].is_repeatable(), "nobody gave a key");
     }
 
     #[test]
     fn nothing_is_sent_of_a_file_with_a_wrong_entry_at_its_end() {
-        let (batches, read) = read(&format!("{}\n{{\"command\": \"x\", \"retries\": 500}}", entries(10_001)), None);
+        let (batches, read) = read(&format!("{}\n{{\"command\": \"x\", \"retries\": 500}}", entries(2_001)), None);
         let failure = read.unwrap_err();
-        assert!(failure.text().ends_with("entry 10002: max_retries: must be 0 to 100"), "{}", failure.text());
+        assert!(failure.text().ends_with("entry 2002: max_retries: must be 0 to 100"), "{}", failure.text());
         assert!(batches.is_empty());
     }
 
@@ -130,15 +167,15 @@ mod tests {
         let pipe = dir.path().join("pipe");
         let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
         rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
-        let text = format!("{}{{\"command\": 5}}\n", entries(10_001));
+        let text = format!("{}{{\"command\": 5}}\n", entries(2_001));
         let writer = std::thread::spawn({
             let pipe = pipe.clone();
             move || std::fs::write(pipe, text)
         });
         let (batches, read) = run(pipe, None);
         writer.join().unwrap().unwrap();
-        assert!(read.unwrap_err().text().contains("entry 10002: command: invalid type"));
-        assert_eq!(batches.iter().map(Batch::place).collect::<Vec<_>>(), ["entries 1 to 10000"]);
+        assert!(read.unwrap_err().text().contains("entry 2002: command: invalid type"));
+        assert_eq!(batches.iter().map(Batch::place).collect::<Vec<_>>(), ["entries 1 to 2000"]);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The simplest store there is: a map of committed tasks. It answers what an engine asks, and keeps books by itself.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use domain::{
     Ahead, ClassKey, Counts, Fact, Found, Loaded, Need, Place, State, StateWord, Tally, Task, TaskId, Wait, WaitPlace,
     Want, Write,

@@ -30,16 +30,18 @@ impl Interned {
 
 /// Applies all writes of a batch; the commit's number.
 pub(super) fn apply(conn: &Connection, interned: &mut Interned, batch: &Batch) -> Result<i64, Failure> {
-    let last = last_states(&batch.writes);
+    let last = if ascending(&batch.writes) { None } else { Some(last_states(&batch.writes)) };
+    let mut inserts = put::Inserts::new(conn);
     for (index, write) in batch.writes.iter().enumerate() {
         match write {
             Write::Insert { task, class } => {
-                let now = last.get(&task.id).and_then(|l| batch.writes.get(l.index)).and_then(state).unwrap_or(task);
+                let last = last.as_ref().and_then(|last| last.get(&task.id));
+                let now = last.and_then(|l| batch.writes.get(l.index)).and_then(state).unwrap_or(task);
                 let Interned { names, classes } = interned;
                 let class = classes.intern(conn, names, class)?;
-                put::insert(conn, names, now, class)?;
+                inserts.insert(names, now, class)?;
             }
-            Write::Update(task) if last.get(&task.id).is_some_and(|l| l.index == index && !l.inserted) => {
+            Write::Update(task) if last.as_ref().is_none_or(|last| is_last(last, task.id, index)) => {
                 put::update(conn, &mut interned.names, task)?;
             }
             Write::Update(_) => {}
@@ -81,6 +83,15 @@ fn run(conn: &Connection, sql: &str, value: &dyn ToSql) -> rusqlite::Result<()> 
 struct Last {
     index: usize,
     inserted: bool,
+}
+
+fn is_last(last: &HashMap<TaskId, Last>, task: TaskId, index: usize) -> bool {
+    last.get(&task).is_some_and(|l| l.index == index && !l.inserted)
+}
+
+/// Whether the tasks stand in the order of their ids, as the engine seals them: then none stands twice.
+fn ascending(writes: &[Write]) -> bool {
+    writes.iter().filter_map(state).map(|task| task.id).is_sorted_by(|a, b| a < b)
 }
 
 fn last_states(writes: &[Write]) -> HashMap<TaskId, Last> {

@@ -7,27 +7,67 @@ use super::rows::fault;
 use crate::record::{encode_frames, encode_spec, encode_task, input};
 use crate::{Failure, Reason, waiting};
 use domain::{Final, Frame, Progress, Stamp, State, Task, TaskId, UnixMillis};
-use rusqlite::{Connection, params};
+use rusqlite::{CachedStatement, Connection, params};
 
-/// A new task, or the first row of a member.
-pub(super) fn insert(conn: &Connection, names: &mut Names, task: &Task, class: Class) -> Result<(), Failure> {
-    match task.id.index() {
-        Some(index) => insert_member(conn, names, task, index, class)?,
-        None => {
-            insert_task(conn, names, task, class)?;
-            array(conn, task, Some(class)).map_err(fault)?;
-        }
-    }
-    result(conn, task).map_err(fault)
+const INSERT_TASK: &str =
+    "INSERT INTO tasks(seq, id, state, class, queue, name, worker, ready, due_ms, updated_ms, finished_ms, idem,
+    is_array, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+const INSERT_SPEC: &str = "INSERT INTO specs(seq, spec, input) VALUES (?1, ?2, ?3)";
+
+/// New rows of one batch: their statements are looked up once, not once a row.
+pub(super) struct Inserts<'c> {
+    conn: &'c Connection,
+    task: Option<CachedStatement<'c>>,
+    spec: Option<CachedStatement<'c>>,
 }
 
-fn insert_task(conn: &Connection, names: &mut Names, task: &Task, class: Class) -> Result<(), Failure> {
+impl<'c> Inserts<'c> {
+    pub(super) fn new(conn: &'c Connection) -> Self {
+        Self { conn, task: None, spec: None }
+    }
+
+    /// A new task, or the first row of a member.
+    pub(super) fn insert(&mut self, names: &mut Names, task: &Task, class: Class) -> Result<(), Failure> {
+        match task.id.index() {
+            Some(index) => insert_member(self.conn, names, task, index, class)?,
+            None => {
+                self.insert_task(names, task, class)?;
+                array(self.conn, task, Some(class)).map_err(fault)?;
+            }
+        }
+        result(self.conn, task).map_err(fault)
+    }
+
+    fn insert_task(&mut self, names: &mut Names, task: &Task, class: Class) -> Result<(), Failure> {
+        let Self { conn, task: task_statement, spec: spec_statement } = self;
+        let name = names.intern(conn, &task.spec.name).map_err(fault)?;
+        let worker = worker(conn, names, task)?;
+        insert_row(prepared(conn, task_statement, INSERT_TASK)?, task, class, name, worker).map_err(clash)?;
+        let values = params![task.id.row_key(), encode_spec(&task.spec), input(&task.spec)];
+        prepared(conn, spec_statement, INSERT_SPEC)?.execute(values).map_err(clash)?;
+        Ok(())
+    }
+}
+
+fn prepared<'s, 'c>(
+    conn: &'c Connection,
+    statement: &'s mut Option<CachedStatement<'c>>,
+    sql: &str,
+) -> Result<&'s mut CachedStatement<'c>, Failure> {
+    match statement {
+        Some(statement) => Ok(statement),
+        None => Ok(statement.insert(conn.prepare_cached(sql).map_err(fault)?)),
+    }
+}
+
+fn insert_row(
+    statement: &mut CachedStatement<'_>,
+    task: &Task,
+    class: Class,
+    name: i64,
+    worker: Option<i64>,
+) -> rusqlite::Result<()> {
     let seq = task.id.row_key();
-    let name = names.intern(conn, &task.spec.name).map_err(fault)?;
-    let worker = worker(conn, names, task)?;
-    let sql =
-        "INSERT INTO tasks(seq, id, state, class, queue, name, worker, ready, due_ms, updated_ms, finished_ms, idem,
-        is_array, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
     let values = params![
         seq,
         task.id.uuid_bytes(),
@@ -44,11 +84,7 @@ fn insert_task(conn: &Connection, names: &mut Names, task: &Task, class: Class) 
         task.array.as_ref().map(|_| 1),
         encode_task(task)
     ];
-    conn.prepare_cached(sql).and_then(|mut s| s.execute(values)).map_err(clash)?;
-    conn.prepare_cached("INSERT INTO specs(seq, spec, input) VALUES (?1, ?2, ?3)")
-        .and_then(|mut s| s.execute(params![seq, encode_spec(&task.spec), input(&task.spec)]))
-        .map_err(clash)?;
-    Ok(())
+    statement.execute(values).map(drop)
 }
 
 fn insert_member(conn: &Connection, names: &mut Names, task: &Task, index: u32, class: Class) -> Result<(), Failure> {

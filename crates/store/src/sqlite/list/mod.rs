@@ -14,17 +14,20 @@ use domain::{Cursor, Page, PageRequest, Task, limits};
 use rusqlite::Connection;
 use source::{Found, Looked};
 
-/// How much a page may cost. Measured on ten million rows: a page of a thousand takes 10 ms at the most.
+/// How much a page may cost. Measured on ten million rows, at p95: 10,000 neighbours 9 ms; as many that were found through
+/// an index, each on a page of its own, 45 ms and more.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Bounds {
-    /// Rows looked at in each index or table that is walked.
+    /// Neighbours looked at where a table is walked.
     pub walk: usize,
+    /// Rows looked at that an index leads to.
+    pub indexed: usize,
     /// Waiting tasks that are sorted; if there are more, all tasks are walked instead.
     pub sorted: usize,
 }
 
 /// What readers use.
-pub(super) const BOUNDS: Bounds = Bounds { walk: 10_000, sorted: 10_000 };
+pub(super) const BOUNDS: Bounds = Bounds { walk: 10_000, indexed: 400, sorted: 10_000 };
 
 /// A page without payload, stdin and result.
 pub(super) fn list(conn: &Connection, request: &PageRequest, bounds: Bounds) -> Result<Page<Task>, Failure> {

@@ -58,6 +58,16 @@ pub(super) enum Walk {
     Pending(StateWord),
 }
 
+impl Walk {
+    /// How many rows may be looked at.
+    fn rows(self, bounds: Bounds) -> usize {
+        match self {
+            Self::All => bounds.walk,
+            Self::InFlight | Self::Bad | Self::Pending(_) => bounds.indexed,
+        }
+    }
+}
+
 impl Condition {
     /// `None` if nothing can match: a name that no row ever had.
     pub(super) fn of(conn: &Connection, filter: &TaskFilter) -> Result<Option<Self>, Failure> {
@@ -86,17 +96,17 @@ impl Condition {
 
     /// Walks the tasks of an index, or all.
     pub(super) fn tasks(&self, conn: &Connection, walk: Walk, look: Look) -> Result<Looked, Failure> {
-        self.walk(conn, &tasks_sql(walk), 0, look)
+        self.walk(conn, &tasks_sql(walk), 0, look, walk.rows(look.bounds))
     }
 
     /// Walks an array's members.
     pub(super) fn members(&self, conn: &Connection, walk: Walk, array: i64, look: Look) -> Result<Looked, Failure> {
-        self.walk(conn, &members_sql(walk), array, look)
+        self.walk(conn, &members_sql(walk), array, look, walk.rows(look.bounds))
     }
 
-    fn walk(&self, conn: &Connection, sql: &str, array: i64, look: Look) -> Result<Looked, Failure> {
-        let Look { below, limit, bounds: Bounds { walk, sorted: _ } } = look;
-        let most = i64::try_from(walk).unwrap_or(i64::MAX);
+    fn walk(&self, conn: &Connection, sql: &str, array: i64, look: Look, rows_most: usize) -> Result<Looked, Failure> {
+        let Look { below, limit, bounds: _ } = look;
+        let most = i64::try_from(rows_most).unwrap_or(i64::MAX);
         let mut statement = conn.prepare_cached(sql).map_err(fault)?;
         let mut rows = match array {
             0 => statement.query(params![below, most, self.name, self.queue, self.worker, self.states]),
@@ -114,12 +124,12 @@ impl Condition {
                 return Ok(Looked { found, down_to: last });
             }
         }
-        Ok(Looked { found, down_to: last.filter(|_| looked == walk) })
+        Ok(Looked { found, down_to: last.filter(|_| looked == rows_most) })
     }
 
     /// The tasks of an index whose order is another, if they are few enough to be sorted.
     pub(super) fn sorted(&self, conn: &Connection, index: Sorted, look: Look) -> Result<Option<Looked>, Failure> {
-        let Look { below, limit, bounds: Bounds { walk, sorted } } = look;
+        let Look { below, limit, bounds: Bounds { walk: _, indexed, sorted } } = look;
         let most = i64::try_from(sorted).unwrap_or(i64::MAX);
         let mut keys: Vec<i64> = values(conn, index.sql(), [most.saturating_add(1)])?;
         if keys.len() > sorted {
@@ -129,7 +139,7 @@ impl Condition {
         keys.sort_unstable_by_key(|key| std::cmp::Reverse(*key));
         let mut found = Vec::new();
         for (looked, key) in keys.into_iter().enumerate() {
-            if found.len() > limit || looked == walk {
+            if found.len() > limit || looked == indexed {
                 return Ok(Some(Looked { found, down_to: Some(key.saturating_add(1)) }));
             }
             let matches: Option<bool> =

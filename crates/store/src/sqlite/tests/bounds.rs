@@ -54,12 +54,12 @@ fn a_page_looks_at_a_bounded_number_of_rows_and_none_is_lost() {
         filters.push(TaskFilter { name: Some("rare".into()), ..filter.clone() });
         filters.push(TaskFilter { array: Some(id(900)), ..filter });
     }
-    let generous = Bounds { walk: 10_000, sorted: 10_000 };
+    let generous = Bounds { walk: 10_000, indexed: 10_000, sorted: 10_000 };
     for filter in filters {
         let (whole, _) = pages(&store, &filter, generous, 1_000);
         for (walk, sorted) in [(1, 5), (7, 10_000), (64, 10)] {
             for limit in [9, 1_000] {
-                let (ids, n) = pages(&store, &filter, Bounds { walk, sorted }, limit);
+                let (ids, n) = pages(&store, &filter, Bounds { walk, indexed: walk, sorted }, limit);
                 assert_eq!(ids, whole, "{filter:?} {walk} {sorted} {limit}");
                 assert!(n >= ids.len() / (walk * 3).min(limit), "{n} pages for {} of {walk}", ids.len());
             }
@@ -72,6 +72,6 @@ fn a_rare_name_costs_short_pages_not_a_long_walk() {
     let dir = tempfile::tempdir().unwrap();
     let store = filled(dir.path());
     let filter = TaskFilter { name: Some("rare".into()), ..TaskFilter::default() };
-    let (ids, n) = pages(&store, &filter, Bounds { walk: 10, sorted: 10 }, 100);
+    let (ids, n) = pages(&store, &filter, Bounds { walk: 10, indexed: 10, sorted: 10 }, 100);
     assert_eq!((ids, n), (vec![id(207), id(107), id(7)], 31));
 }
