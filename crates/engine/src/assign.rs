@@ -1,6 +1,6 @@
 //! Assign: a free slot and a ready task meet in the same step.
 
-use crate::{ClassId, Effect, Engine, placement::missing, task_machine::Trigger};
+use crate::{ClassId, Effect, Engine, placement::missing, task_machine::Trigger, workers::Worker};
 use domain::{Attempt, EventKind, Now, Order, Place, Start, State, Tail, TaskId, Totals, WorkerId};
 use std::sync::Arc;
 
@@ -38,13 +38,14 @@ impl Engine {
     }
 
     /// The matching worker with most room.
-    fn roomiest(&self, class: ClassId) -> Option<WorkerId> {
-        let class = self.classes.get(class)?;
+    fn roomiest(&self, id: ClassId) -> Option<WorkerId> {
+        let class = self.classes.get(id)?;
         let short = class.is_short();
-        let fits = self
-            .workers
-            .iter()
-            .filter(|w| w.takes(short) && missing(&class.key.requirement, &w.capability(), &self.offered).is_none());
+        let fits = self.workers.iter().filter(|w| {
+            w.takes(short)
+                && missing(&class.key.requirement, &w.capability(), &self.offered).is_none()
+                && (w.takes(false) || self.is_first_for(id, w))
+        });
         // Most free slots first, then most room in all; the first in the order of names if several are equal.
         let room = |w: &crate::workers::Worker| {
             let (open, prefetch) = w.room();
@@ -53,16 +54,25 @@ impl Engine {
         fits.reduce(|best, next| if room(next) > room(best) { next } else { best }).map(|w| w.hello.worker.clone())
     }
 
+    /// Whether no class that comes first waits for a free slot of this worker: sent ahead past it, short tasks would keep
+    /// the worker busy for ever, and its turn would never come.
+    fn is_first_for(&self, id: ClassId, worker: &Worker) -> bool {
+        let capability = worker.capability();
+        let mut before = self.classes.ready().take_while(|(other, _)| *other != id);
+        before.all(|(_, class)| missing(&class.key.requirement, &capability, &self.offered).is_some())
+    }
+
+    /// The first class in line that the worker may run; nothing if that one needs a free slot and there is none.
     fn next_for(&self, worker: &WorkerId) -> Option<(ClassId, Place)> {
         let worker = self.workers.get(worker)?;
         if !worker.takes(true) {
             return None;
         }
         let capability = worker.capability();
-        let (id, _) = self.classes.ready().find(|(_, class)| {
-            worker.takes(class.is_short()) && missing(&class.key.requirement, &capability, &self.offered).is_none()
-        })?;
-        Some((id, self.classes.head(id)?))
+        let mut ready = self.classes.ready();
+        let first = ready.find(|(_, class)| missing(&class.key.requirement, &capability, &self.offered).is_none());
+        let (id, class) = first.filter(|(_, class)| worker.takes(class.is_short()))?;
+        Some((id, class.head()?))
     }
 
     fn dispatch(&mut self, now: Now, id: TaskId, worker: &WorkerId) {

@@ -249,6 +249,11 @@ impl Classes {
 }
 
 impl Class {
+    /// The place at its head, if something may be given from there.
+    pub fn head(&self) -> Option<Place> {
+        self.head
+    }
+
     /// Whether its tasks are known to run for milliseconds only.
     pub fn is_short(&self) -> bool {
         self.run_us.is_some_and(|us| Duration::from_micros(us) < SHORT)

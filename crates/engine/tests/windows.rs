@@ -98,6 +98,24 @@ fn a_higher_priority_starts_before_a_long_backlog() {
 }
 
 #[test]
+fn short_tasks_sent_ahead_do_not_starve_a_higher_priority_that_needs_a_slot() {
+    let mut desk = Desk::new();
+    desk.worker(1, "w", 1).submit(1, shell()).exit(1, 1, 1, Exit::Code(0));
+    // They are known to be short now: one free slot, and four more ahead of it.
+    desk.offer(1, 6, 4);
+    for n in 2..=30 {
+        desk.submit(n, shell());
+    }
+    let urgent = Spec { priority: 1, ..shell() };
+    desk.submit(40, urgent.clone());
+    for ended in 2..=6 {
+        assert_eq!(desk.state(40), "queued", "its class may run long: it needs a slot of its own");
+        desk.exit(1, ended, 1, Exit::Code(0)).offer(1, 6 + u64::from(ended) - 1, 4);
+    }
+    assert_eq!((desk.state(40), desk.state(7)), ("dispatched", "queued"));
+}
+
+#[test]
 fn a_lost_attempt_takes_its_old_place() {
     let mut desk = full(50);
     desk.worker(1, "w", 1);
