@@ -4,16 +4,15 @@
 //!
 //! `floor [TASKS [LATENCIES]]`; `floor worker …` is the worker, with a handler in its own process that does nothing.
 
-use e2e::{Cluster, Process, handler, metric, percentile};
+use e2e::{Cluster, Process, handler, metric, noop_worker, percentile, start_noop_worker};
 use std::{
     fs,
     net::SocketAddr,
-    process::{Command, ExitCode},
+    process::ExitCode,
     time::{Duration, Instant},
 };
 use tokio::task::JoinSet;
 use wire::v1;
-use worker::{Embedding, Handler, HandlerContext, HandlerFuture, Handlers};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -27,26 +26,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// Without progress for so long, the run has failed.
 const STUCK: Duration = Duration::from_secs(30);
 
-/// Does nothing, and so measures everything else.
-struct Noop;
-
-impl Handler for Noop {
-    fn name(&self) -> &str {
-        "noop"
-    }
-    fn run(&self, _: HandlerContext, _: Vec<u8>) -> HandlerFuture {
-        Box::pin(async { Ok(Vec::new()) })
-    }
-}
-
 fn main() -> ExitCode {
     let mut args = std::env::args_os().skip(1).peekable();
     if args.peek().is_some_and(|arg| arg == "worker") {
-        let handlers = Handlers::default().with(Noop);
-        return worker::main(
-            args,
-            Embedding { handlers, keeper_arguments: &["worker", "keeper"], ..Embedding::default() },
-        );
+        return noop_worker(args);
     }
     let mut number = |otherwise: usize| args.next().and_then(|a| a.to_str()?.parse().ok()).unwrap_or(otherwise);
     let (tasks, latencies) = (number(200_000), number(2_000));
@@ -63,7 +46,8 @@ async fn bench(tasks: usize, latencies: usize) -> ExitCode {
     let mut cluster = Cluster::empty();
     cluster.start_scheduler();
     cluster.start_gateway();
-    start_worker(&mut cluster);
+    let worker = start_noop_worker(&cluster, 2);
+    cluster.workers.push(Some(worker));
     // The first tasks pay for connections, caches and the length of the class's run time.
     latency(&cluster, latencies / 10).await;
     let idle = latency(&cluster, latencies).await;
@@ -83,16 +67,6 @@ async fn bench(tasks: usize, latencies: usize) -> ExitCode {
         spent[2],
     );
     ExitCode::SUCCESS
-}
-
-fn start_worker(cluster: &mut Cluster) {
-    let program = std::env::current_exe().unwrap_or_else(|e| panic!("who am I? {e}"));
-    let mut command = Command::new(program);
-    command.args(["worker", "--listen", "127.0.0.1:0", "--id", "w0", "--slots", "2", "--data-dir"]);
-    command.arg(cluster.dir().join("w0")).args(["--scheduler", &format!("http://{}", cluster.scheduler_address)]);
-    let mut worker = Process::start("w0", cluster.dir(), &mut command);
-    worker.listening();
-    cluster.workers.push(Some(worker));
 }
 
 /// Times from before the submit to the final event, one task at a time, sorted.

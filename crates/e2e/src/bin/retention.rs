@@ -3,14 +3,13 @@
 //!
 //! `retention [MILLIONS]`; `retention worker …` is the worker, with a handler in its own process that does nothing.
 
-use e2e::{Cluster, Process, directory_mib, handler, memory_mib, metric, ms, percentile};
+use e2e::{Cluster, directory_mib, handler, memory_mib, metric, ms, noop_worker, percentile, start_noop_worker};
 use std::{
-    process::{Command, ExitCode},
+    process::ExitCode,
     time::{Duration, Instant},
 };
 use tokio::task::JoinSet;
 use wire::v1;
-use worker::{Embedding, Handler, HandlerContext, HandlerFuture, Handlers};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -24,25 +23,10 @@ const SUBMITS: usize = 4_000;
 /// Without progress for so long, the run has failed.
 const STUCK: Duration = Duration::from_secs(120);
 
-struct Noop;
-
-impl Handler for Noop {
-    fn name(&self) -> &str {
-        "noop"
-    }
-    fn run(&self, _: HandlerContext, _: Vec<u8>) -> HandlerFuture {
-        Box::pin(async { Ok(Vec::new()) })
-    }
-}
-
 fn main() -> ExitCode {
     let mut args = std::env::args_os().skip(1).peekable();
     if args.peek().is_some_and(|arg| arg == "worker") {
-        let handlers = Handlers::default().with(Noop);
-        return worker::main(
-            args,
-            Embedding { handlers, keeper_arguments: &["worker", "keeper"], ..Embedding::default() },
-        );
+        return noop_worker(args);
     }
     let tasks = args.next().and_then(|a| a.to_str()?.parse::<usize>().ok()).unwrap_or(1) * 1_000_000;
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -59,7 +43,7 @@ async fn bench(tasks: usize) -> ExitCode {
     cluster.scheduler_args = ["--retention", "0"].map(str::to_owned).to_vec();
     cluster.start_scheduler();
     cluster.start_gateway();
-    let worker = start_worker(&cluster);
+    let worker = start_noop_worker(&cluster, 4);
     finish(&cluster, tasks).await;
     // Nobody runs what is timed: only the submits count.
     drop(worker);
@@ -83,7 +67,7 @@ async fn bench(tasks: usize) -> ExitCode {
     println!("{{\"deleted\":{tasks},\"seconds\":{seconds:.0},\"per_s\":{:.0}}}", tasks as f64 / seconds);
     state(&cluster, "deleted");
     submits(&cluster, "after").await;
-    let _worker = start_worker(&cluster);
+    let _worker = start_noop_worker(&cluster, 4);
     finish(&cluster, tasks / 10).await;
     state(&cluster, "a tenth as many again");
     ExitCode::SUCCESS
@@ -97,16 +81,6 @@ fn state(cluster: &Cluster, when: &str) {
     let rss = cluster.scheduler.as_ref().map_or(0.0, |process| memory_mib(process, "VmRSS"));
     let data = directory_mib(&cluster.data_dir());
     println!("{{\"state\":\"{when}\",\"data_mib\":{data},\"rss_mib\":{rss}}}");
-}
-
-fn start_worker(cluster: &Cluster) -> Process {
-    let program = std::env::current_exe().unwrap_or_else(|e| panic!("who am I? {e}"));
-    let mut command = Command::new(program);
-    command.args(["worker", "--listen", "127.0.0.1:0", "--id", "w0", "--slots", "4", "--data-dir"]);
-    command.arg(cluster.dir().join("w0")).args(["--scheduler", &format!("http://{}", cluster.scheduler_address)]);
-    let mut worker = Process::start("w0", cluster.dir(), &mut command);
-    worker.listening();
-    worker
 }
 
 /// Submits so many and waits until all have completed.
