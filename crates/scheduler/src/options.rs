@@ -18,7 +18,7 @@ pub struct Options {
     /// After so long without contact, a worker's attempts are given up
     #[arg(long, value_name = "TIME", value_parser = service::duration, default_value = "60s", env = "BATON_LOST_AFTER")]
     pub lost_after: Duration,
-    /// So long after their end tasks are deleted, with their output; 0 keeps them for ever
+    /// So long after their end tasks are deleted, and output files once all of theirs are; 0 keeps all for ever
     #[arg(long, value_name = "TIME", value_parser = retention, default_value = "7d", env = "BATON_RETENTION")]
     pub retention: Duration,
     #[command(flatten)]
