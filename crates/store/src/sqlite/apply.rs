@@ -4,6 +4,7 @@
 //! about to change: counts come with the batch, and an update that meets no row fails it.
 
 use super::classes::Classes;
+use super::insert::Inserts;
 use super::names::Names;
 use super::rows::fault;
 use super::tallies::Tallies;
@@ -31,7 +32,7 @@ impl Interned {
 /// Applies all writes of a batch; the commit's number.
 pub(super) fn apply(conn: &Connection, interned: &mut Interned, batch: &Batch) -> Result<i64, Failure> {
     let last = if ascending(&batch.writes) { None } else { Some(last_states(&batch.writes)) };
-    let mut inserts = put::Inserts::new(conn);
+    let mut inserts = Inserts::new();
     for (index, write) in batch.writes.iter().enumerate() {
         match write {
             Write::Insert { task, class } => {
@@ -39,7 +40,7 @@ pub(super) fn apply(conn: &Connection, interned: &mut Interned, batch: &Batch) -
                 let now = last.and_then(|l| batch.writes.get(l.index)).and_then(state).unwrap_or(task);
                 let Interned { names, classes } = interned;
                 let class = classes.intern(conn, names, class)?;
-                inserts.insert(names, now, class)?;
+                inserts.insert(conn, names, now, class)?;
             }
             Write::Update(task) if last.as_ref().is_none_or(|last| is_last(last, task.id, index)) => {
                 put::update(conn, &mut interned.names, task)?;
@@ -71,6 +72,7 @@ pub(super) fn apply(conn: &Connection, interned: &mut Interned, batch: &Batch) -
             }
         }
     }
+    inserts.finish(conn)?;
     tally(conn, interned, batch)?;
     watermark(conn, batch)
 }

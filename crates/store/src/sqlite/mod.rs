@@ -8,6 +8,7 @@ mod behind;
 mod classes;
 mod entries;
 mod expire;
+mod insert;
 mod list;
 mod load;
 mod members;

@@ -1,93 +1,22 @@
-//! Tasks, members and what belongs to them into rows.
+//! Members, changes of tasks, and what belongs to them into rows. New tasks: `insert`.
 
 use super::apply::int;
 use super::classes::Class;
 use super::names::Names;
 use super::rows::fault;
-use crate::record::{encode_frames, encode_spec, encode_task, input};
+use crate::record::{encode_frames, encode_task};
 use crate::{Failure, Reason, waiting};
 use domain::{Final, Frame, Progress, Stamp, State, Task, TaskId, UnixMillis};
-use rusqlite::{CachedStatement, Connection, params};
+use rusqlite::{Connection, params};
 
-const INSERT_TASK: &str =
-    "INSERT INTO tasks(seq, id, state, class, queue, name, worker, ready, due_ms, updated_ms, finished_ms, idem,
-    is_array, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
-const INSERT_SPEC: &str = "INSERT INTO specs(seq, spec, input) VALUES (?1, ?2, ?3)";
-
-/// New rows of one batch: their statements are looked up once, not once a row.
-pub(super) struct Inserts<'c> {
-    conn: &'c Connection,
-    task: Option<CachedStatement<'c>>,
-    spec: Option<CachedStatement<'c>>,
-}
-
-impl<'c> Inserts<'c> {
-    pub(super) fn new(conn: &'c Connection) -> Self {
-        Self { conn, task: None, spec: None }
-    }
-
-    /// A new task, or the first row of a member.
-    pub(super) fn insert(&mut self, names: &mut Names, task: &Task, class: Class) -> Result<(), Failure> {
-        match task.id.index() {
-            Some(index) => insert_member(self.conn, names, task, index, class)?,
-            None => {
-                self.insert_task(names, task, class)?;
-                array(self.conn, task, Some(class)).map_err(fault)?;
-            }
-        }
-        result(self.conn, task).map_err(fault)
-    }
-
-    fn insert_task(&mut self, names: &mut Names, task: &Task, class: Class) -> Result<(), Failure> {
-        let Self { conn, task: task_statement, spec: spec_statement } = self;
-        let name = names.intern(conn, &task.spec.name).map_err(fault)?;
-        let worker = worker(conn, names, task)?;
-        insert_row(prepared(conn, task_statement, INSERT_TASK)?, task, class, name, worker).map_err(clash)?;
-        let values = params![task.id.row_key(), encode_spec(&task.spec), input(&task.spec)];
-        prepared(conn, spec_statement, INSERT_SPEC)?.execute(values).map_err(clash)?;
-        Ok(())
-    }
-}
-
-fn prepared<'s, 'c>(
-    conn: &'c Connection,
-    statement: &'s mut Option<CachedStatement<'c>>,
-    sql: &str,
-) -> Result<&'s mut CachedStatement<'c>, Failure> {
-    match statement {
-        Some(statement) => Ok(statement),
-        None => Ok(statement.insert(conn.prepare_cached(sql).map_err(fault)?)),
-    }
-}
-
-fn insert_row(
-    statement: &mut CachedStatement<'_>,
+/// The first row of a member.
+pub(super) fn insert_member(
+    conn: &Connection,
+    names: &mut Names,
     task: &Task,
+    index: u32,
     class: Class,
-    name: i64,
-    worker: Option<i64>,
-) -> rusqlite::Result<()> {
-    let seq = task.id.row_key();
-    let values = params![
-        seq,
-        task.id.uuid_bytes(),
-        task.state.word().code(),
-        class.id,
-        class.queue,
-        name,
-        worker,
-        waiting::ready(task).map(int),
-        waiting::due_ms(task),
-        task.updated.0,
-        task.finished.map(|f| f.at.0),
-        task.spec.key.as_ref().map(|k| k.key),
-        task.array.as_ref().map(|_| 1),
-        encode_task(task)
-    ];
-    statement.execute(values).map(drop)
-}
-
-fn insert_member(conn: &Connection, names: &mut Names, task: &Task, index: u32, class: Class) -> Result<(), Failure> {
+) -> Result<(), Failure> {
     let worker = worker(conn, names, task)?;
     let sql = "INSERT INTO members(array, idx, state, class, worker, ready, due_ms, updated_ms, finished_ms, detail)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
@@ -135,7 +64,7 @@ pub(super) fn update(conn: &Connection, names: &mut Names, task: &Task) -> Resul
 }
 
 /// What is asked of arrays alone; nothing of other tasks. `class` is that of a new one.
-fn array(conn: &Connection, task: &Task, class: Option<Class>) -> rusqlite::Result<()> {
+pub(super) fn array(conn: &Connection, task: &Task, class: Option<Class>) -> rusqlite::Result<()> {
     let (Some(books), Some(ends)) = (&task.array, waiting::ends(task)) else { return Ok(()) };
     let (seq, ready, ends, early) = (task.id.row_key(), waiting::ready(task).map(int), int(ends), int(books.early));
     match class {
@@ -149,12 +78,13 @@ fn array(conn: &Connection, task: &Task, class: Option<Class>) -> rusqlite::Resu
     .map(drop)
 }
 
-fn worker(conn: &Connection, names: &mut Names, task: &Task) -> Result<Option<i64>, Failure> {
+/// The interned name of the worker that has it.
+pub(super) fn worker(conn: &Connection, names: &mut Names, task: &Task) -> Result<Option<i64>, Failure> {
     task.worker().map(|w| names.intern(conn, w.as_str())).transpose().map_err(fault)
 }
 
 /// Most tasks have none: it has a table of its own.
-fn result(conn: &Connection, task: &Task) -> rusqlite::Result<()> {
+pub(super) fn result(conn: &Connection, task: &Task) -> rusqlite::Result<()> {
     if task.result.is_empty() {
         return Ok(());
     }
@@ -215,7 +145,8 @@ pub(super) fn tail(conn: &Connection, after: u64, frames: &[Frame]) -> rusqlite:
     conn.prepare_cached(sql)?.execute(values).map(drop)
 }
 
-fn clash(error: rusqlite::Error) -> Failure {
+/// A row or key that exists already is a definite refusal.
+pub(super) fn clash(error: rusqlite::Error) -> Failure {
     if error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation) {
         return Failure::Definite(Reason::Clash);
     }
