@@ -143,6 +143,7 @@ impl<'a> Reign<'a> {
             Step::Ask(needs) => self.submit(move |store| Answer::Facts(store.facts(&needs))),
             Step::Ahead(want) => self.submit(move |store| Answer::Ahead(store.ahead(&want))),
             Step::Commit(batch) => {
+                self.retention.others();
                 metrics::histogram!("baton_commit_writes").record(batch.writes.len() as f64);
                 self.submit(move |store| {
                     let start = Instant::now();

@@ -9,16 +9,17 @@ use std::time::{Duration, Instant};
 use store::Expired;
 use tokio::sync::Notify;
 
-/// How long a step may take: a submit that comes meanwhile waits for it.
-const STEP: Duration = Duration::from_millis(2);
-/// After a step the writer is left alone for so many times as long: a step may have a fifth of its time.
-const REST: u32 = 4;
+/// How long a step may take, its sync included: a submit that comes meanwhile waits for it.
+const STEP: Duration = Duration::from_millis(1);
+/// After a step the writer is left alone for so many times as long: steps may have a fifth of its time if it has other work,
+/// half of it if there is none.
+const REST: (u32, u32) = (4, 1);
 /// How long a step waits for a moment without a commit under way; beyond it, it takes its turn: under full load there is
 /// none.
 const PATIENCE: Duration = Duration::from_millis(50);
 /// Rows that a step looks at: at first, at least, at most. The least keeps a slow disk, whose sync alone takes longer than
 /// a step may, from never getting on.
-const ROWS: (usize, usize, usize) = (64, 32, 8_192);
+const ROWS: (usize, usize, usize) = (64, 16, 8_192);
 /// The longest and the shortest rest between two walks; in between, a tenth of what is kept.
 const BETWEEN: (Duration, Duration) = (Duration::from_secs(3_600), Duration::from_millis(100));
 /// The first walk of a reign waits so long at most: those who waited for the scheduler come first.
@@ -35,6 +36,8 @@ pub(crate) struct Retention {
     after: i64,
     /// Deleted in this walk.
     deleted: u64,
+    /// Whether the writer had other work since the last step.
+    work: bool,
     /// When the next step is due; `None`: never, or one is under way.
     due: Option<Instant>,
     /// Told after a walk that deleted something.
@@ -56,7 +59,7 @@ impl Retention {
     /// Keeps tasks so long; zero: for ever.
     pub fn new(keep: Duration, swept: Arc<Notify>) -> Self {
         let keep = (!keep.is_zero()).then_some(keep);
-        Self { keep, rows: ROWS.0, after: 0, deleted: 0, due: None, swept }
+        Self { keep, rows: ROWS.0, after: 0, deleted: 0, work: false, due: None, swept }
     }
 
     /// A reign begins, and with it a walk.
@@ -71,6 +74,11 @@ impl Retention {
     /// When the next step is due. `busy`: a commit is under way.
     pub fn due(&self, busy: bool) -> Option<Instant> {
         self.due.map(|due| if busy { due + PATIENCE } else { due })
+    }
+
+    /// The writer was given other work.
+    pub fn others(&mut self) {
+        self.work = true;
     }
 
     /// The step that is due. Another one is only after [`Retention::done`].
@@ -92,7 +100,7 @@ impl Retention {
         }
         self.after = next.unwrap_or(0);
         self.due = match next {
-            Some(_) => Some(now + took * REST),
+            Some(_) => Some(now + took * if std::mem::take(&mut self.work) { REST.0 } else { REST.1 }),
             None => {
                 self.end_walk();
                 self.between().map(|rest| now + rest)
@@ -145,9 +153,12 @@ mod tests {
         let step = walk.step(wall).unwrap();
         assert_eq!(step, Step { before: UnixMillis(wall.0 - 86_400_000), after: 0, limit: ROWS.0 });
         assert_eq!(walk.due(false), None, "one at a time");
+        walk.others();
         walk.done(now, &expired(5, Some(77)), STEP);
-        assert_eq!(walk.due(false), Some(now + STEP * REST));
+        assert_eq!(walk.due(false), Some(now + STEP * REST.0));
         assert_eq!(walk.step(wall).unwrap().after, 77);
+        walk.done(now, &expired(5, Some(99)), STEP);
+        assert_eq!(walk.due(false), Some(now + STEP * REST.1), "nobody else wants the writer");
         walk.done(now, &expired(0, None), STEP);
         assert_eq!(walk.due(false), Some(now + Duration::from_secs(3_600)));
         assert_eq!(walk.step(wall).unwrap().after, 0, "from the beginning");
@@ -162,7 +173,7 @@ mod tests {
             walk.rows
         };
         let (slow, fast) = (STEP * 3, STEP / 4);
-        assert_eq!([after(fast), after(STEP), after(slow), after(slow), after(slow)], [128, 128, 64, 32, 32]);
+        assert_eq!([after(fast), after(STEP), after(slow), after(slow), after(slow)], [128, 128, 64, 32, 16]);
         assert_eq!((0..20).map(|_| after(fast)).last(), Some(ROWS.2));
         let due = walk.due(false).unwrap();
         assert_eq!(walk.due(true), Some(due + PATIENCE));

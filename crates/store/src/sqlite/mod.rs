@@ -5,6 +5,7 @@
 mod ahead;
 mod apply;
 mod behind;
+mod checkpoint;
 mod classes;
 mod entries;
 mod expire;
@@ -28,7 +29,8 @@ mod upgrade;
 
 use crate::{Expired, Failure, Opened, Reader, Reason, Store};
 use apply::{Interned, uint};
-use domain::{Ahead, Batch, Commit, Epoch, Fact, Found, Loaded, Need, Result as DomainResult, UnixMillis, Want};
+use checkpoint::Checkpoints;
+use domain::{Ahead, Batch, Commit, Epoch, Error, Fact, Found, Loaded, Need, Result as DomainResult, UnixMillis, Want};
 use reader::SqliteReader;
 use rows::fault;
 use rusqlite::{Connection, TransactionBehavior};
@@ -39,6 +41,8 @@ pub struct SqliteStore {
     dir: PathBuf,
     /// `None` after a failure that leaves the connection in doubt: [`Store::begin`] opens it anew.
     conn: Option<Connection>,
+    /// Behind the connection, which wakes it: dropped after it.
+    checkpoints: Option<Checkpoints>,
     interned: Interned,
     reader: Arc<SqliteReader>,
     _lock: File,
@@ -51,9 +55,20 @@ impl SqliteStore {
     /// [`domain::Kind::Precondition`]: in use by another process, not writable, not a database, or from a newer build.
     pub fn open(dir: &Path) -> DomainResult<Self> {
         let lock = open::lock(dir)?;
-        let conn = open::writer(dir)?;
         let reader = Arc::new(SqliteReader::new(open::file(dir)));
-        Ok(Self { dir: dir.to_owned(), conn: Some(conn), interned: Interned::default(), reader, _lock: lock })
+        let (interned, dir) = (Interned::default(), dir.to_owned());
+        let mut store = Self { dir, conn: None, checkpoints: None, interned, reader, _lock: lock };
+        store.reopen()?;
+        Ok(store)
+    }
+
+    fn reopen(&mut self) -> DomainResult<()> {
+        let mut conn = open::writer(&self.dir)?;
+        let checkpoints = Checkpoints::start(open::file(&self.dir), &mut conn);
+        let no_thread = |error| Error::internal(format!("the store's thread for checkpoints cannot start: {error}"));
+        self.checkpoints = Some(checkpoints.map_err(no_thread)?);
+        self.conn = Some(conn);
+        Ok(())
     }
 
     fn conn(&self) -> Result<&Connection, Failure> {
@@ -73,6 +88,7 @@ impl SqliteStore {
     /// Closes the file, readers' connections too: whatever they had mapped is read anew.
     fn close(&mut self) {
         self.conn = None;
+        self.checkpoints = None;
         self.interned.forget();
         self.reader.close();
     }
@@ -81,8 +97,7 @@ impl SqliteStore {
 impl Store for SqliteStore {
     fn begin(&mut self) -> Result<Opened, Failure> {
         if self.conn.is_none() {
-            let conn = open::writer(&self.dir).map_err(|error| Failure::Definite(Reason::Other(error.to_string())))?;
-            self.conn = Some(conn);
+            self.reopen().map_err(|error| Failure::Definite(Reason::Other(error.to_string())))?;
         }
         let sql = "UPDATE meta SET epoch = epoch + 1 RETURNING store_id, epoch, commit_no";
         let opened = write(self.conn()?, |conn| {

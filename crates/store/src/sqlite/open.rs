@@ -12,8 +12,6 @@ const FILE: &str = "tasks.sqlite";
 const LOCK: &str = "LOCK";
 /// SQLite before this could corrupt a WAL database.
 const SQLITE_LEAST: i32 = 3_051_003;
-/// Pages of WAL after which the writer copies them back: keeps the WAL at 4 MiB and commits short (MEASURED).
-const CHECKPOINT_PAGES: i64 = 1_000;
 /// Prepared statements kept on a connection: all that a writer uses, and the list queries most asked.
 const STATEMENTS: usize = 64;
 /// Page caches in KiB: what waits costs disk, and the kernel's cache is there for the rest. A batch dirties a few hundred
@@ -60,7 +58,8 @@ pub(super) fn writer(dir: &Path) -> Result<Connection> {
     conn.busy_timeout(BUSY).map_err(fault)?;
     let mode: String = conn.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(fault)?;
     conn.pragma_update(None, "synchronous", "FULL").map_err(fault)?;
-    conn.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES).map_err(fault)?;
+    // `Checkpoints` sees to it.
+    conn.pragma_update(None, "wal_autocheckpoint", 0).map_err(fault)?;
     // Negative: in KiB, not in pages.
     conn.pragma_update(None, "cache_size", -WRITER_CACHE_KIB).map_err(fault)?;
     let synchronous: i64 = conn.query_row("PRAGMA synchronous", [], |row| row.get(0)).map_err(fault)?;
@@ -74,6 +73,14 @@ pub(super) fn writer(dir: &Path) -> Result<Connection> {
     // What recovery found may so far be only in the kernel's cache: copying it back syncs it.
     conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(fault)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(conn)
+}
+
+/// A connection that copies the log back: it syncs as the writer does.
+pub(super) fn checkpointer(path: &Path) -> rusqlite::Result<Connection> {
+    let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    conn.pragma_update(None, "synchronous", "FULL")?;
+    conn.pragma_update(None, "wal_autocheckpoint", 0)?;
     Ok(conn)
 }
 

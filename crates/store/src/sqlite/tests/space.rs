@@ -51,3 +51,19 @@ fn a_file_does_not_grow_when_as_much_is_inserted_as_was_deleted() {
     let free: i64 = store.conn().unwrap().query_row("PRAGMA freelist_count", [], |row| row.get(0)).unwrap();
     assert!(free < full / 10, "{free} of {full} pages are free");
 }
+
+#[test]
+fn the_log_begins_anew_before_it_grows_large() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = open(dir.path()).unwrap();
+    let epoch = store.begin().unwrap().epoch;
+    let log = || std::fs::metadata(dir.path().join("tasks.sqlite-wal")).unwrap().len();
+    let mut written = 0;
+    for _ in 0..25 {
+        fill(&mut store, epoch, 1_000);
+        expire(&mut store, epoch);
+        written += store.conn().unwrap().query_row("PRAGMA page_count", [], |row| row.get::<_, i64>(0)).unwrap();
+    }
+    assert!(written * 4_096 > 22 << 20, "{written} pages prove nothing");
+    assert!(log() < 20 << 20, "the log has {} bytes", log());
+}
