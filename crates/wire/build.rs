@@ -12,6 +12,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     tonic_prost_build::configure()
         // Ordered, so that one message has one encoding: idempotency keys hash it.
         .btree_map(".")
+        .extern_path(".orchestrator.v1.SubmitTasksRequest", "crate::packed::SubmitTasksRequest")
+        .extern_path(".orchestrator.v1.SubmitEntry", "crate::packed::SubmitEntry")
         .bytes(".orchestrator.v1.OutputFrame.data")
         .bytes(".orchestrator.v1.OutputEvent.data")
         .bytes(".orchestrator.v1.OutputChunk.data")

@@ -18,7 +18,14 @@ impl Client {
     /// # Errors
     /// As [`Self::submit`].
     pub async fn submit_many(&self, tasks: Vec<v1::TaskSpec>) -> Result<Vec<v1::TaskAccepted>> {
-        let request = v1::SubmitTasksRequest { tasks };
+        self.submit_packed(v1::SubmitTasksRequest::from(tasks)).await
+    }
+
+    /// As [`Self::submit_many`], for tasks that are encoded already.
+    ///
+    /// # Errors
+    /// As [`Self::submit`].
+    pub async fn submit_packed(&self, request: v1::SubmitTasksRequest) -> Result<Vec<v1::TaskAccepted>> {
         self.answer(self.gateway.clone().submit_tasks(request).await).map(|answer| answer.tasks)
     }
 

@@ -21,7 +21,7 @@ async fn submit_many(cluster: &Cluster, queue: &str) -> PathBuf {
     let file = cluster.dir().join("ran");
     let spec = |n| v1::TaskSpec { queue: queue.into(), ..shell(&format!("echo {n} >> {}", file.display())) };
     let tasks = (0..MANY).map(spec).collect();
-    let answer = cluster.client().submit_tasks(v1::SubmitTasksRequest { tasks }).await.unwrap().into_inner();
+    let answer = cluster.client().submit_tasks(v1::SubmitTasksRequest::from(tasks)).await.unwrap().into_inner();
     assert_eq!(answer.tasks.len(), MANY);
     file
 }

@@ -57,10 +57,10 @@ async fn wrong_specs_are_refused_by_the_name_of_the_field() {
     }
     // One wrong task in a batch, and none is accepted.
     let tasks = vec![shell("true"), with(|s| s.name = String::new())];
-    let status = gateway.submit_tasks(v1::SubmitTasksRequest { tasks }).await.unwrap_err();
+    let status = gateway.submit_tasks(v1::SubmitTasksRequest::from(tasks)).await.unwrap_err();
     assert_eq!(status.code(), Code::InvalidArgument, "{status:?}");
     for tasks in [vec![shell("true"); 10_001], vec![handler("h", &vec![0; 1 << 20]); 5]] {
-        let status = gateway.submit_tasks(v1::SubmitTasksRequest { tasks }).await.unwrap_err();
+        let status = gateway.submit_tasks(v1::SubmitTasksRequest::from(tasks)).await.unwrap_err();
         let code = status.code();
         assert!(matches!(code, Code::InvalidArgument | Code::ResourceExhausted | Code::OutOfRange), "{status:?}");
     }

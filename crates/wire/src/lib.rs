@@ -8,6 +8,7 @@ mod error;
 mod event;
 mod explain;
 mod output;
+mod packed;
 mod page;
 mod resume;
 mod spec;
@@ -21,6 +22,7 @@ pub use error::{error, http_status, status};
 pub use event::{ProgressView, output_event, state_event};
 pub use explain::v1_explained;
 pub use output::{chunk, stream_name};
+pub use packed::{pack, unpack};
 pub use page::{page_request, page_response};
 pub use resume::{Resume, broken, unsent};
 pub use spec::{check_spec, spec};
@@ -30,6 +32,7 @@ pub use task::{retry_ids, submit_entry, task_id, v1_task};
 /// Generated from `proto/orchestrator/v1`.
 #[allow(clippy::all, clippy::pedantic, missing_docs)]
 pub mod v1 {
+    pub use crate::packed::{SubmitEntry, SubmitTasksRequest};
     tonic::include_proto!("orchestrator.v1");
 }
 

@@ -19,7 +19,8 @@ pub fn task_id(text: &str) -> Result<TaskId> {
 pub fn submit_entry(entry: v1::SubmitEntry) -> Result<(TaskId, Spec, Vec<Arc<str>>)> {
     let v1::SubmitEntry { task_id: id, spec } = entry;
     let id = whole_id(&id)?;
-    let (spec, entries) = crate::spec(spec.ok_or_else(|| Error::field("spec", "must not be missing"))?)?;
+    let spec = crate::unpack(spec.ok_or_else(|| Error::field("spec", "must not be missing"))?)?;
+    let (spec, entries) = crate::spec(spec)?;
     Ok((id, spec, entries))
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use domain::{ArraySpec, HandlerRun, Kind, Ranges, RetryPolicy, Run, ShellRun, Spec, UnixMillis, WorkerId, limits};
+use prost::Message as _;
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -185,8 +186,9 @@ fn a_body_is_the_time_the_ranges_and_the_entries_as_well() {
 fn entries_travel_apart_from_their_spec() {
     let id = "0199a0b2-6d1c-7000-8a4f-3c2b1d0e9f88";
     let wire = array(&[(5, 6)], &["", "b"]);
-    assert_eq!(wire::check_spec(wire.clone()), Ok(wire.clone()));
-    let (task, spec, entries) = wire::submit_entry(v1::SubmitEntry { task_id: id.into(), spec: Some(wire) }).unwrap();
+    assert_eq!(wire::check_spec(wire.clone()), Ok(()));
+    let (task, spec, entries) =
+        wire::submit_entry(v1::SubmitEntry { task_id: id.into(), spec: Some(wire::pack(&wire)) }).unwrap();
     assert_eq!(task.to_string(), id);
     assert_eq!(spec.array, Some(ArraySpec { ranges: Ranges::parse("5-6").unwrap(), entries: true }));
     assert_eq!(entries.iter().map(|e| &**e).collect::<Vec<_>>(), ["", "b"]);
@@ -197,7 +199,7 @@ fn a_new_task_never_has_the_id_of_a_member() {
     let id = "0199a0b2-6d1c-7000-8a4f-3c2b1d0e9f88";
     let member = format!("{id}.7");
     assert_eq!(wire::task_id(&member).unwrap().to_string(), member);
-    let entry = v1::SubmitEntry { task_id: member.clone(), spec: Some(handler()) };
+    let entry = v1::SubmitEntry { task_id: member.clone(), spec: Some(wire::pack(&handler())) };
     assert!(wire::submit_entry(entry).unwrap_err().text().starts_with("task_id: "));
     assert!(wire::retry_ids(&member, id).unwrap_err().text().starts_with("new_task_id: "));
     assert!(wire::retry_ids(id, &member).is_ok(), "a member may be retried alone");
@@ -223,4 +225,17 @@ fn an_id_that_is_none_names_its_field() {
     assert_eq!(wire::task_id(id).unwrap().to_string(), id);
     let missing = v1::SubmitEntry { task_id: id.into(), spec: None };
     assert!(wire::submit_entry(missing).unwrap_err().text().starts_with("spec: "));
+}
+
+#[test]
+fn packed_specs_are_on_the_wire_what_the_proto_says() {
+    // Field 1, an embedded message of 9 bytes: field 1 "ab", field 5 = 3, and a field that this build doesn't know.
+    let bytes = [&[0x0a, 9][..], &[0x0a, 2], b"ab", &[0x28, 3], &[0xa0, 0x3f, 1]].concat();
+    let request = v1::SubmitTasksRequest::decode(&*bytes).unwrap();
+    let spec = wire::unpack(request.tasks[0].clone()).unwrap();
+    assert_eq!((&*spec.name, spec.max_retries), ("ab", 3));
+    assert_eq!(request.encode_to_vec(), bytes, "what is not known travels on");
+    assert_eq!(v1::SubmitTasksRequest::from(vec![spec.clone()]).tasks, [wire::pack(&spec)]);
+    let error = wire::unpack(b"\xff".as_slice().into()).unwrap_err();
+    assert!(error.kind() == Kind::Invalid && error.text().starts_with("spec: is no TaskSpec"), "{error}");
 }

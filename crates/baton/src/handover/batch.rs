@@ -1,7 +1,7 @@
 //! Batches: what travels in one call.
 
 use domain::limits;
-use prost::Message as _;
+use prost::bytes::Bytes;
 use wire::v1;
 
 /// Bytes of a task from which on it travels alone: a batch takes no more in all.
@@ -20,13 +20,33 @@ pub struct Batch {
     /// How many parts of the file the batch stands for; more than its tasks if those are arrays of lines.
     pub parts: u64,
     /// Never empty.
-    pub tasks: Vec<v1::TaskSpec>,
+    pub tasks: Vec<Task>,
+}
+
+/// A task, encoded.
+#[derive(Clone, Debug)]
+pub struct Task {
+    /// Its spec.
+    pub spec: Bytes,
+    /// Whether it has an idempotency key.
+    pub keyed: bool,
+}
+
+impl From<&v1::TaskSpec> for Task {
+    fn from(spec: &v1::TaskSpec) -> Self {
+        Self { spec: wire::pack(spec), keyed: !spec.idempotency_key.is_empty() }
+    }
 }
 
 impl Batch {
     /// Whether a repetition can't make a task twice.
     pub fn is_repeatable(&self) -> bool {
-        self.tasks.iter().all(|task| !task.idempotency_key.is_empty())
+        self.tasks.iter().all(|task| task.keyed)
+    }
+
+    /// The call that submits it.
+    pub fn request(&self) -> v1::SubmitTasksRequest {
+        v1::SubmitTasksRequest { tasks: self.tasks.iter().map(|task| task.spec.clone()).collect() }
     }
 
     /// Where it stands in its file, for people.
@@ -52,7 +72,7 @@ pub fn plural(part: &str) -> String {
 pub struct Cutter {
     /// Where the batch begins that is being gathered.
     first: u64,
-    tasks: Vec<v1::TaskSpec>,
+    tasks: Vec<Task>,
     bytes: usize,
 }
 
@@ -63,9 +83,9 @@ impl Cutter {
     }
 
     /// Takes the next task of the file. Gives back the batches that are full: at most two.
-    pub fn push(&mut self, task: v1::TaskSpec) -> impl Iterator<Item = Batch> + use<> {
+    pub fn push(&mut self, task: Task) -> impl Iterator<Item = Batch> + use<> {
         // Tag and length of a message inside another one.
-        let bytes = task.encoded_len() + 6;
+        let bytes = task.spec.len() + 6;
         let full = self.tasks.len() == TASKS || self.bytes + bytes > limits::BATCH_BYTES;
         let before = if full { self.cut() } else { None };
         if self.tasks.is_empty() {
@@ -93,10 +113,11 @@ impl Cutter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use prost::Message as _;
 
     fn cut(tasks: impl IntoIterator<Item = v1::TaskSpec>) -> Vec<Batch> {
         let mut cutter = Cutter::new();
-        let mut batches: Vec<_> = tasks.into_iter().flat_map(|task| cutter.push(task)).collect();
+        let mut batches: Vec<_> = tasks.into_iter().flat_map(|task| cutter.push(Task::from(&task))).collect();
         batches.extend(cutter.cut());
         batches
     }
@@ -112,7 +133,7 @@ mod tests {
         assert_eq!(shape, [(1, 2_000), (2_001, 2_000), (4_001, 1_000)]);
         let batches = cut((0..20).map(|_| task(1_000_000)));
         for batch in &batches {
-            let request = v1::SubmitTasksRequest { tasks: batch.tasks.clone() };
+            let request = batch.request();
             assert!(request.encoded_len() <= limits::BATCH_BYTES);
         }
         assert_eq!(batches.iter().map(|b| b.tasks.len()).collect::<Vec<_>>(), [4, 4, 4, 4, 4]);

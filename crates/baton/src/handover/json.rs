@@ -1,7 +1,7 @@
 //! `--from-json FILE`: a file of tasks becomes batches.
 
 use super::{
-    batch::{Batch, Cutter},
+    batch::{Batch, Cutter, Task},
     entry::Entry,
     source::Source,
     values::Values,
@@ -9,14 +9,15 @@ use super::{
 };
 use crate::{failure::Failure, task_options::Defaults};
 use domain::limits;
-use prost::Message as _;
+use prost::bytes::{Buf as _, BufMut as _, Bytes};
 use tokio::sync::mpsc;
-use wire::v1;
 
 /// Bytes of checked tasks that are kept until they are sent: some millions of small ones.
 const KEPT_BYTES: usize = 256 * 1024 * 1024;
 /// Bytes of one entry: the largest task, with room for how its bytes are written in JSON.
 const ENTRY_BYTES: usize = 2 * limits::MESSAGE_BYTES;
+/// Bytes that are kept with each task: its length, and whether it has a key.
+const HEAD_BYTES: usize = 9;
 
 /// A file of tasks.
 pub struct Json {
@@ -42,19 +43,19 @@ impl Reading for Json {
         let Self { mut source, rules } = self;
         let mut cutter = Cutter::new();
         // Whoever takes no more batches knows why.
-        let mut send = |spec| cutter.push(spec).all(|batch| to.blocking_send(batch).is_ok());
+        let mut send = |task| cutter.push(task).all(|batch| to.blocking_send(batch).is_ok());
         if source.is_regular() {
             let mut kept = Kept::default();
-            each(&mut source, &rules, |spec| {
-                kept.add(&spec);
-                wire::spec(spec).map(|_| true).map_err(text_of)
+            each(&mut source, &rules, |task| {
+                kept.add(&task);
+                true
             })?;
-            match kept.specs() {
-                Some(mut specs) => drop(specs.all(&mut send)),
-                None => each(&mut source, &rules, |spec| Ok(send(spec)))?,
+            match kept.tasks() {
+                Some(mut tasks) => drop(tasks.all(&mut send)),
+                None => each(&mut source, &rules, send)?,
             }
         } else {
-            each(&mut source, &rules, |spec| wire::check_spec(spec).map_err(text_of).map(&mut send))?;
+            each(&mut source, &rules, &mut send)?;
         }
         if let Some(last) = cutter.cut() {
             drop(to.blocking_send(last));
@@ -71,36 +72,32 @@ struct Kept {
 }
 
 impl Kept {
-    fn add(&mut self, spec: &v1::TaskSpec) {
-        self.full |= self.bytes.len() + spec.encoded_len() > KEPT_BYTES;
+    fn add(&mut self, task: &Task) {
+        let Task { spec, keyed } = task;
+        self.full |= self.bytes.len() + HEAD_BYTES + spec.len() > KEPT_BYTES;
         if self.full {
             self.bytes = Vec::new();
-        } else if spec.encode_length_delimited(&mut self.bytes).is_err() {
-            // Never: a vector grows. If it were, the file would be read again.
-            self.full = true;
+            return;
         }
+        self.bytes.put_u64_le(spec.len() as u64);
+        self.bytes.put_u8((*keyed).into());
+        self.bytes.put_slice(spec);
     }
 
-    /// All of them, if they were few enough.
-    fn specs(&self) -> Option<impl Iterator<Item = v1::TaskSpec> + '_> {
-        let mut rest = self.bytes.as_slice();
+    /// All of them, if they were few enough. None is copied.
+    fn tasks(self) -> Option<impl Iterator<Item = Task>> {
+        let mut rest = Bytes::from(self.bytes);
         let next = move || {
-            if rest.is_empty() { None } else { v1::TaskSpec::decode_length_delimited(&mut rest).ok() }
+            let bytes = usize::try_from(rest.try_get_u64_le().ok()?).ok()?;
+            let keyed = rest.try_get_u8().ok()? != 0;
+            (bytes <= rest.len()).then(|| Task { spec: rest.split_to(bytes), keyed })
         };
         (!self.full).then(|| std::iter::from_fn(next))
     }
 }
 
-fn text_of(error: domain::Error) -> String {
-    error.text().to_owned()
-}
-
-/// Reads each entry, until `take` wants no more. What it complains of is the entry's.
-fn each(
-    source: &mut Source,
-    rules: &Rules,
-    mut take: impl FnMut(v1::TaskSpec) -> Result<bool, String>,
-) -> Result<(), Failure> {
+/// Reads and checks each entry, until `take` wants no more.
+fn each(source: &mut Source, rules: &Rules, mut take: impl FnMut(Task) -> bool) -> Result<(), Failure> {
     let name = source.name();
     let mut values = Values::new(source.reader()?, ENTRY_BYTES);
     for number in 1_u64.. {
@@ -112,7 +109,9 @@ fn each(
         if let Some(key) = rules.key.as_ref().filter(|_| spec.idempotency_key.is_empty()) {
             spec.idempotency_key = format!("{key}-{number}");
         }
-        if !take(spec).map_err(wrong)? {
+        let task = Task::from(&spec);
+        wire::check_spec(spec).map_err(|error| wrong(error.text().to_owned()))?;
+        if !take(task) {
             break;
         }
     }
@@ -123,6 +122,7 @@ fn each(
 mod tests {
     use super::*;
     use std::{io::Write as _, path::PathBuf};
+    use wire::v1;
 
     /// What becomes of a file, and how it was read.
     fn read(text: &str, key: Option<&str>) -> (Vec<Batch>, Result<(), Failure>) {
@@ -149,7 +149,8 @@ mod tests {
         let (batches, read) = read(&entries(2_001), None);
         assert!(read.is_ok());
         assert_eq!(batches.iter().map(Batch::place).collect::<Vec<_>>(), ["entries 1 to 2000", "entry 2001"]);
-        assert_eq!((&*batches[0].tasks[41].name, &*batches[1].tasks[0].name), ("echo 42", "echo 2001"));
+        let name = |batch: usize, at: usize| wire::unpack(batches[batch].tasks[at].spec.clone()).unwrap().name;
+        assert_eq!((&*name(0, 41), &*name(1, 0)), ("echo 42", "echo 2001"));
         assert!(!batches[0].is_repeatable(), "nobody gave a key");
     }
 
@@ -182,7 +183,8 @@ mod tests {
     fn a_key_makes_all_of_them_repeatable() {
         let (batches, _) =
             read("[{\"command\": \"a\"}, {\"command\": \"b\", \"idempotency_key\": \"own\"}]", Some("k"));
-        let keys: Vec<_> = batches[0].tasks.iter().map(|task| &*task.idempotency_key).collect();
+        let key = |task: &Task| wire::unpack(task.spec.clone()).unwrap().idempotency_key;
+        let keys: Vec<_> = batches[0].tasks.iter().map(key).collect();
         assert_eq!(keys, ["k-1", "own"]);
         assert!(batches[0].is_repeatable());
     }

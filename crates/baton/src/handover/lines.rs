@@ -1,6 +1,6 @@
 //! `--each-line FILE`: lines become the entries of an array; of several, if one message can't hold them all.
 
-use super::{batch::Batch, repeat::own_key, source::Source, window::Reading};
+use super::{batch::Batch, batch::Task, repeat::own_key, source::Source, window::Reading};
 use crate::failure::Failure;
 use domain::limits;
 use std::io::{BufRead, Read as _};
@@ -82,7 +82,7 @@ impl Gathered {
         };
         let array = v1::TaskArray { ranges: vec![v1::Range { first, last }], entries };
         let task = v1::TaskSpec { idempotency_key, array: Some(array), ..spec.clone() };
-        Ok(Batch { first: first.into(), part: "line", parts, tasks: vec![task] })
+        Ok(Batch { first: first.into(), part: "line", parts, tasks: vec![Task::from(&task)] })
     }
 }
 
@@ -149,8 +149,12 @@ mod tests {
         (batches, read)
     }
 
-    fn array(batch: &Batch) -> &v1::TaskArray {
-        batch.tasks[0].array.as_ref().unwrap()
+    fn spec(batch: &Batch) -> v1::TaskSpec {
+        wire::unpack(batch.tasks[0].spec.clone()).unwrap()
+    }
+
+    fn array(batch: &Batch) -> v1::TaskArray {
+        spec(batch).array.unwrap()
     }
 
     #[test]
@@ -167,7 +171,7 @@ mod tests {
         let ranges: Vec<_> = batches.iter().map(|b| (array(b).ranges[0].first, array(b).ranges[0].last)).collect();
         assert_eq!(ranges, [(1, 12_545), (12_546, 25_090), (25_091, 30_000)]);
         for batch in &batches {
-            assert!(wire::check_spec(v1::TaskSpec { name: "n".into(), ..batch.tasks[0].clone() }).is_ok());
+            assert!(wire::check_spec(v1::TaskSpec { name: "n".into(), ..spec(batch) }).is_ok());
         }
     }
 

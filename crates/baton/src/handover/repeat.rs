@@ -46,8 +46,12 @@ pub(super) async fn submit_batch(gateway: &Client, batch: &Batch, met: bool) -> 
     let mut patience = Patience::new(batch.is_repeatable(), met);
     loop {
         let tried = match batch.tasks.as_slice() {
-            [only] => gateway.submit(only.clone()).await.map(|accepted| vec![accepted]),
-            several => gateway.submit_many(several.to_vec()).await,
+            // What is large travels alone, and has more room in a call of its own.
+            [only] => match wire::unpack(only.spec.clone()) {
+                Ok(spec) => gateway.submit(spec).await.map(|accepted| vec![accepted]),
+                Err(error) => Err(Error::Answer(error)),
+            },
+            _ => gateway.submit_packed(batch.request()).await,
         };
         match tried {
             Ok(accepted) => return Ok(accepted),

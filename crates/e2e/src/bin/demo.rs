@@ -112,7 +112,7 @@ async fn submit(cluster: &Cluster, files: &[PathBuf], witness: &Path) -> Vec<Job
             jobs.push(Job { id: String::new(), file: file.clone(), compressed: target.cloned() });
         }
     }
-    let answer = cluster.client().submit_tasks(v1::SubmitTasksRequest { tasks }).await;
+    let answer = cluster.client().submit_tasks(v1::SubmitTasksRequest::from(tasks)).await;
     let accepted = answer.unwrap_or_else(|status| panic!("submit: {status}")).into_inner().tasks;
     for (job, accepted) in jobs.iter_mut().zip(accepted) {
         job.id = accepted.task_id;

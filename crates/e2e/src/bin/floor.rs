@@ -98,7 +98,7 @@ async fn throughput(cluster: &Cluster, tasks: usize) -> (Duration, Duration) {
         calls.spawn(async move {
             for first in (0..share).step_by(BATCH) {
                 let tasks = vec![handler("noop", b""); BATCH.min(share - first)];
-                let answer = gateway.submit_tasks(v1::SubmitTasksRequest { tasks }).await;
+                let answer = gateway.submit_tasks(v1::SubmitTasksRequest::from(tasks)).await;
                 answer.unwrap_or_else(|s| panic!("submit: {s}"));
             }
         });

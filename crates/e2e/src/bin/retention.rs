@@ -103,7 +103,7 @@ async fn finish(cluster: &Cluster, tasks: usize) {
             sent += batch;
             let mut gateway = cluster.client();
             calls.spawn(async move {
-                let request = v1::SubmitTasksRequest { tasks: vec![handler("noop", b""); batch] };
+                let request = v1::SubmitTasksRequest::from(vec![handler("noop", b""); batch]);
                 gateway.submit_tasks(request).await.map(drop)
             });
         }

@@ -3,6 +3,7 @@
 use super::App;
 use domain::{Error, Kind, Result, limits};
 use prost::Message as _;
+use prost::bytes::Bytes;
 use wire::v1::{SubmitEntry, SubmitTasksRequest, SubmitTasksResponse, TaskAccepted, TaskSpec};
 
 /// A batch from which on answers don't say why each task waits: that would cost more than the submit.
@@ -18,7 +19,9 @@ impl App {
         if bytes > TASK_BYTES {
             return Err(Error::new(Kind::Invalid, format!("the task is over {TASK_BYTES} bytes in all")));
         }
-        let entry = self.entry(spec)?;
+        let packed = wire::pack(&spec);
+        wire::check_spec(spec)?;
+        let entry = self.entry(packed)?;
         let accepted = if bytes < ALONE_FROM {
             self.submitter.submit(entry).await?
         } else {
@@ -43,12 +46,13 @@ impl App {
         if specs.len() > limits::BATCH_TASKS {
             return Err(Error::field("tasks", format!("has over {} entries", limits::BATCH_TASKS)));
         }
-        let bytes: usize = specs.iter().map(TaskSpec::encoded_len).sum();
+        let bytes: usize = specs.iter().map(Bytes::len).sum();
         if bytes > limits::BATCH_BYTES {
             return Err(Error::field("tasks", format!("is over {} bytes in all", limits::BATCH_BYTES)));
         }
         let entries = (0..).zip(specs).map(|(i, spec)| {
-            self.entry(spec).map_err(|error| Error::new(error.kind(), format!("tasks[{i}].{}", error.text())))
+            check(&spec).map_err(|error| Error::new(error.kind(), format!("tasks[{i}].{}", error.text())))?;
+            self.entry(spec)
         });
         let entries: Vec<_> = entries.collect::<Result<_>>()?;
         let brief = entries.len() >= BRIEF_FROM;
@@ -58,13 +62,15 @@ impl App {
         Ok(SubmitTasksResponse { tasks })
     }
 
-    /// Checks a spec and gives it an id.
-    fn entry(&self, spec: TaskSpec) -> Result<SubmitEntry> {
-        // What travels on is what the client said.
-        let spec = wire::check_spec(spec)?;
+    /// Gives a spec an id. What travels on is what the client said.
+    fn entry(&self, spec: Bytes) -> Result<SubmitEntry> {
         let id = self.ids.draw()?;
         Ok(SubmitEntry { task_id: id.to_string(), spec: Some(spec) })
     }
+}
+
+fn check(spec: &Bytes) -> Result<()> {
+    wire::check_spec(wire::unpack(spec.clone())?)
 }
 
 fn count(tasks: usize) {

@@ -151,18 +151,21 @@ impl v1::scheduler_server::Scheduler for Scheduler {
             go.wait_for(|go| *go).await.unwrap();
             self.script.lock().unwrap()
         };
-        if request.tasks.iter().any(|t| t.spec.as_ref().is_some_and(|s| s.name == "conflict")) {
+        let spec = |entry: &v1::SubmitEntry| wire::unpack(entry.spec.clone().unwrap()).unwrap();
+        if request.tasks.iter().any(|entry| spec(entry).name == "conflict") {
             return Err(refused(domain::Kind::Conflict, "idempotency_key: was used for another"));
         }
         script.refuse()?;
         let mut accepted = Vec::new();
-        for v1::SubmitEntry { task_id, spec } in request.tasks {
+        for entry in request.tasks {
+            let spec = spec(&entry);
+            let task_id = entry.task_id;
             accepted.push(v1::TaskAccepted {
                 task_id: task_id.clone(),
                 timestamp: 1,
                 state_reason: "no_worker: no worker is connected".into(),
             });
-            script.tasks.insert(task_id, spec.unwrap());
+            script.tasks.insert(task_id, spec);
         }
         script.break_off()?;
         Ok(Response::new(v1::SubmitResponse { tasks: accepted }))

@@ -23,8 +23,8 @@ pub(super) async fn submit(door: &Door, request: v1::SubmitRequest) -> Result<v1
 }
 
 fn new_task(entry: v1::SubmitEntry) -> Result<NewTask> {
+    // Checks the spec.
     let (id, spec, entries) = wire::submit_entry(entry)?;
-    spec.check()?;
     Ok(NewTask { id, spec: Arc::new(spec), entries, retry: None })
 }
 

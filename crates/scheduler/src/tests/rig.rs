@@ -66,7 +66,7 @@ impl Rig {
         let run = Some(v1::task_spec::Run::Shell(shell));
         let mut spec = v1::TaskSpec { name: "sample".into(), run, ..Default::default() };
         change(&mut spec);
-        let tasks = vec![v1::SubmitEntry { task_id: id.to_string(), spec: Some(spec) }];
+        let tasks = vec![v1::SubmitEntry { task_id: id.to_string(), spec: Some(wire::pack(&spec)) }];
         let request = v1::SubmitRequest { tasks, ..Default::default() };
         let accepted = self.door.submit(tonic::Request::new(request)).await.unwrap().into_inner();
         assert_eq!(accepted.tasks[0].task_id, id.to_string());

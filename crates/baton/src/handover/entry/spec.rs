@@ -245,7 +245,7 @@ mod tests {
         };
         let defaults = Defaults { spec, env: [("E".into(), "1".into())].into() };
         let spec = Entry::parse(json.as_bytes(), true)?.spec(&defaults, NOW_MS)?;
-        wire::check_spec(spec).map_err(|error| error.text().to_owned())
+        wire::check_spec(spec.clone()).map(|()| spec).map_err(|error| error.text().to_owned())
     }
 
     fn shell(spec: &v1::TaskSpec) -> &v1::ShellRun {

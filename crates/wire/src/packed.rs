@@ -1,0 +1,47 @@
+//! Specs that travel in bulk: encoded, as they came and as they go on. Whoever passes them on needn't build them again, and
+//! what it doesn't know of them stays.
+//!
+//! On the wire they are what the proto says: a message inside another is its bytes with their length before them.
+
+use crate::v1;
+use domain::{Error, Result};
+use prost::Message as _;
+use prost::bytes::Bytes;
+
+/// `orchestrator.v1.SubmitTasksRequest`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct SubmitTasksRequest {
+    /// Each an encoded `TaskSpec`.
+    #[prost(bytes = "bytes", repeated, tag = "1")]
+    pub tasks: Vec<Bytes>,
+}
+
+/// `orchestrator.v1.SubmitEntry`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct SubmitEntry {
+    /// The id that the gateway drew.
+    #[prost(string, tag = "1")]
+    pub task_id: String,
+    /// An encoded `TaskSpec`.
+    #[prost(bytes = "bytes", optional, tag = "2")]
+    pub spec: Option<Bytes>,
+}
+
+impl From<Vec<v1::TaskSpec>> for SubmitTasksRequest {
+    fn from(tasks: Vec<v1::TaskSpec>) -> Self {
+        Self { tasks: tasks.iter().map(pack).collect() }
+    }
+}
+
+/// Encodes a spec.
+pub fn pack(spec: &v1::TaskSpec) -> Bytes {
+    spec.encode_to_vec().into()
+}
+
+/// Decodes a spec.
+///
+/// # Errors
+/// [`domain::Kind::Invalid`]: the bytes are none.
+pub fn unpack(spec: Bytes) -> Result<v1::TaskSpec> {
+    v1::TaskSpec::decode(spec).map_err(|error| Error::field("spec", format!("is no TaskSpec: {error}")))
+}
