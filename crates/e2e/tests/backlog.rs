@@ -20,7 +20,7 @@ fn one_slot() -> Cluster {
 async fn submit_many(cluster: &Cluster, queue: &str) -> PathBuf {
     let file = cluster.dir().join("ran");
     let spec = |n| v1::TaskSpec { queue: queue.into(), ..shell(&format!("echo {n} >> {}", file.display())) };
-    let tasks = (0..MANY).map(spec).collect();
+    let tasks: Vec<_> = (0..MANY).map(spec).collect();
     let answer = cluster.client().submit_tasks(v1::SubmitTasksRequest::from(tasks)).await.unwrap().into_inner();
     assert_eq!(answer.tasks.len(), MANY);
     file

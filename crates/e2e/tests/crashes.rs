@@ -20,7 +20,7 @@ fn lines(witness: &Path) -> usize {
 }
 
 async fn submit_load(cluster: &Cluster, witness: &Path) -> Vec<String> {
-    let tasks = (0..LOAD).map(|_| witnessed(witness)).collect();
+    let tasks: Vec<_> = (0..LOAD).map(|_| witnessed(witness)).collect();
     let answer = cluster.client().submit_tasks(v1::SubmitTasksRequest::from(tasks)).await.unwrap().into_inner();
     answer.tasks.into_iter().map(|t| t.task_id).collect()
 }
