@@ -64,7 +64,7 @@ impl World {
         assert!(self.client.is_done(), "a client is still waiting");
         let stats = self.scheduler.process.as_ref().map(|p| p.driver.engine().stats()).unwrap_or_default();
         self.report.lost += stats.lost;
-        self.report.refused += stats.refused_reports;
+        self.report.refused += stats.refused.total();
     }
 
     /// P5: an array's state and numbers follow from its members'.

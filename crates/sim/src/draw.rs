@@ -37,6 +37,7 @@ pub(crate) fn task(world: &mut World) -> NewTask {
         run: Run::Shell(ShellRun { command: command.into(), ..ShellRun::default() }),
         timeout,
         retry: RetryPolicy { max_retries: u32::try_from(world.rng.below(3)).unwrap_or(0) },
+        on_lost: domain::OnLost::Retry,
         key,
         worker: None,
         labels: BTreeMap::new(),

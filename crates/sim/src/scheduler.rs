@@ -114,7 +114,7 @@ impl World {
     fn account(&mut self, process: &Process) {
         let stats = process.driver.engine().stats();
         self.report.lost += stats.lost;
-        self.report.refused += stats.refused_reports;
+        self.report.refused += stats.refused.total();
     }
 
     /// Gives the scheduler an input, if it is up.
