@@ -13,6 +13,7 @@ mod failure;
 mod follow;
 mod handover;
 mod notes;
+mod on_lost;
 mod printer;
 mod status;
 mod task_ids;

@@ -1,5 +1,6 @@
 //! What `run` and `submit` alike say about a task, and the spec that it becomes.
 
+use crate::on_lost;
 use crate::{duration, failure::Failure};
 use clap::Args;
 use domain::limits;
@@ -22,6 +23,10 @@ pub struct TaskOptions {
     /// How often a failed attempt is tried again, 0 to 100
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(i32).range(0..=i64::from(limits::RETRIES)))]
     pub retries: i32,
+    /// What follows if the worker is lost under it: retry, which may overlap with the lost attempt; fail; or wait until the
+    /// worker is back, the task is cancelled, or the worker is forgotten
+    #[arg(long, value_name = "WAY", default_value = "retry", value_parser = on_lost::parse)]
+    pub on_lost: v1::OnLost,
     /// Added to the task's environment; may be repeated
     #[arg(long = "env", value_name = "NAME=VALUE", value_parser = pair)]
     pub env: Vec<(String, String)>,
@@ -65,7 +70,7 @@ impl TaskOptions {
 
     /// What holds for a task that says neither what it is called nor what it runs.
     pub fn defaults(self) -> Result<Defaults, Failure> {
-        let Self { worker, timeout, retries, env, labels, priority, stdin: _, name: _, queue } = self;
+        let Self { worker, timeout, retries, on_lost, env, labels, priority, stdin: _, name: _, queue } = self;
         // 0 means without limit; the parser lets nothing pass that is longer than 30 days.
         let timeout_ms = timeout.map_or(Ok(0), |t| i64::try_from(t.as_millis()));
         let spec = v1::TaskSpec {
@@ -82,6 +87,7 @@ impl TaskOptions {
             timeout_ms: Some(timeout_ms.map_err(|_| Failure::usage("--timeout is too long"))?),
             array: None,
             run_at_ms: 0,
+            on_lost: on_lost.into(),
             run: None,
         };
         Ok(Defaults { spec, env: map("--env", env)? })

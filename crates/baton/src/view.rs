@@ -1,6 +1,7 @@
 //! Tasks, workers and events as programs and people read them. One destructuring per message: what is added to the
 //! contract and forgotten here doesn't compile.
 
+use crate::on_lost;
 use domain::{Counts, StateWord};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -37,6 +38,7 @@ pub fn task(task: &v1::Task) -> Value {
         put(&mut object, "priority", spec.priority);
         put(&mut object, "command", command(spec));
         put(&mut object, "run_at", time(spec.run_at_ms));
+        put(&mut object, "on_lost", on_lost::word(spec.on_lost));
     }
     // Only of what they are about: a plain task has none of them.
     put_some(&mut object, "members", members.as_ref().map(counts));

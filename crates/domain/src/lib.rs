@@ -36,7 +36,7 @@ pub use order::{Order, OrderBatch, Start, Welcome};
 pub use output::{Frame, FrameNo, StreamName, Tail, Totals};
 pub use query::{Cursor, Page, PageRequest, StoryId, TaskFilter};
 pub use ranges::{Range, Ranges};
-pub use retry::RetryPolicy;
+pub use retry::{OnLost, RetryPolicy};
 pub use spec::{HandlerRun, IdempotencyKey, Run, ShellRun, Spec};
 pub use state::{Final, State, StateWord, Wait};
 pub use task::Task;

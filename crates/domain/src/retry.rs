@@ -1,4 +1,4 @@
-//! When a failed attempt is tried again.
+//! When a failed attempt is tried again, and what follows one that was lost.
 
 use std::time::Duration;
 
@@ -7,6 +7,52 @@ use std::time::Duration;
 pub struct RetryPolicy {
     /// How many failed attempts are followed by another one.
     pub max_retries: u32,
+}
+
+/// What follows an attempt whose worker is out of contact for too long, or came back without it (PROTOCOL P1).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub enum OnLost {
+    /// Another attempt, which isn't counted in `max_retries`. The two may overlap: nobody knows what the first one does.
+    #[default]
+    Retry,
+    /// The task fails: it is started at most once.
+    Fail,
+    /// Nothing is concluded from silence: the task stays where it is until its worker is back, it is cancelled, or the
+    /// worker is forgotten. So two attempts never overlap.
+    Wait,
+}
+
+impl OnLost {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Retry, Self::Fail, Self::Wait];
+
+    /// As shown on all surfaces.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::Fail => "fail",
+            Self::Wait => "wait",
+        }
+    }
+
+    /// From what is shown.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|on_lost| on_lost.as_str() == text)
+    }
+
+    /// The number that the store keeps. Never changes; 0 is what tasks have that were stored before there was a choice.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Retry => 0,
+            Self::Fail => 1,
+            Self::Wait => 2,
+        }
+    }
+
+    /// From the store's number.
+    pub fn from_code(code: u32) -> Option<Self> {
+        Self::ALL.into_iter().find(|on_lost| u32::from(on_lost.code()) == code)
+    }
 }
 
 const FIRST: Duration = Duration::from_secs(1);

@@ -1,6 +1,6 @@
 //! What a client asks for.
 
-use crate::{ArraySpec, Error, Result, RetryPolicy, UnixMillis, WorkerId, limits};
+use crate::{ArraySpec, Error, OnLost, Result, RetryPolicy, UnixMillis, WorkerId, limits};
 use std::{collections::BTreeMap, time::Duration};
 
 /// A task as it was asked for. It never changes after the submit.
@@ -16,6 +16,8 @@ pub struct Spec {
     pub timeout: Option<Duration>,
     /// What follows a failed attempt.
     pub retry: RetryPolicy,
+    /// What follows a lost attempt.
+    pub on_lost: OnLost,
     /// Repeated submits with the same key are one task.
     pub key: Option<IdempotencyKey>,
     /// Only this worker may run it.

@@ -49,7 +49,12 @@ pub enum WaitReason {
         until: UnixMillis,
     },
     /// It runs on a worker that is out of contact.
-    OutOfContact(WorkerId),
+    OutOfContact {
+        /// Which.
+        worker: WorkerId,
+        /// Nothing will be concluded from that ([`crate::OnLost::Wait`]).
+        waits: bool,
+    },
 }
 
 impl WaitReason {
@@ -84,7 +89,7 @@ impl WaitReason {
             Self::Starting => "starting",
             Self::Delayed { .. } => "delayed",
             Self::BackingOff { .. } => "backing_off",
-            Self::OutOfContact(_) => "worker_out_of_contact",
+            Self::OutOfContact { .. } => "worker_out_of_contact",
         }
     }
 
@@ -102,7 +107,10 @@ impl WaitReason {
             Self::Starting => "next; being sent to a worker".into(),
             Self::Delayed { until } => format!("delayed until {} (Unix ms)", until.0),
             Self::BackingOff { until } => format!("backing off until {} (Unix ms)", until.0),
-            Self::OutOfContact(worker) => format!("worker {worker} is out of contact"),
+            Self::OutOfContact { worker, waits: false } => format!("worker {worker} is out of contact"),
+            Self::OutOfContact { worker, waits: true } => {
+                format!("worker {worker} is out of contact, and the task waits for it (on_lost: wait)")
+            }
         }
     }
 }

@@ -87,6 +87,34 @@ fn what_a_forgotten_worker_held_runs_elsewhere_at_once() {
 }
 
 #[test]
+fn what_follows_a_lost_worker_is_the_tasks_choice() {
+    let mut cluster = Cluster::empty();
+    cluster.scheduler_args = vec!["--lost-after".into(), "1s".into()];
+    cluster.slots = 3;
+    cluster.start_scheduler();
+    cluster.start_gateway();
+    cluster.start_worker(0);
+    let gate = Gate::new(cluster.dir(), "gate");
+    let submit = |on_lost: &str| accepted(&cluster, &["--on-lost", on_lost, "--", &gate.line()]);
+    let (retries, fails, waits) = (submit("retry"), submit("fail"), submit("wait"));
+    gate.begun(3);
+    cluster.kill_worker(0);
+    // Its keeper holds them still, but nobody hears of it: longer than anybody is waited for.
+    assert_eq!(said(&cluster, &["watch", &fails]).0, Some(1));
+    let failed = json(&cluster, &["get", &fails]);
+    assert_eq!((failed["message"].as_str(), failed["on_lost"].as_str()), (Some("worker lost"), Some("fail")));
+    waits_for(&cluster, &retries, "no_worker");
+    waits_for(&cluster, &waits, "worker_out_of_contact");
+    assert_eq!(json(&cluster, &["get", &waits])["state"], "running");
+    cluster.start_worker(0);
+    gate.open();
+    assert_eq!(said(&cluster, &["watch", &waits]).0, Some(0));
+    assert_eq!(said(&cluster, &["watch", &retries]).0, Some(0));
+    let attempts = |id: &str| json(&cluster, &["get", id])["attempts"].as_array().map(Vec::len);
+    assert_eq!((attempts(&waits), attempts(&retries)), (Some(1), Some(2)));
+}
+
+#[test]
 fn a_connected_worker_is_not_forgotten() {
     let cluster = Cluster::start(1);
     becomes(&cluster, "w0", "connected");

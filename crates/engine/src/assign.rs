@@ -93,6 +93,7 @@ impl Engine {
         };
         let (spec, entry) = (Arc::clone(&task.spec), task.entry.clone());
         resident.stored = 0;
+        resident.running_since = None;
         record.held.insert(id, no);
         record.sent_one();
         let session = record.session.as_ref().map(|s| s.id);

@@ -128,8 +128,15 @@ impl Engine {
             self.end_attempt(now, attempt, Ending::Abandoned);
             return StateWord::Cancelled;
         }
-        if let Some(session) = &record.session {
-            self.effects.push(Effect::Order(session.id, Order::Kill(attempt)));
+        match &record.session {
+            Some(session) => self.effects.push(Effect::Order(session.id, Order::Kill(attempt))),
+            // Its worker is away for so long already that only a task that waits for it can still be here: nobody would
+            // come to end it (PROTOCOL P6).
+            None if now.mono.since(record.away_since) >= self.config.lost_after => {
+                self.end_attempt(now, attempt, Ending::Abandoned);
+                return StateWord::Cancelled;
+            }
+            None => {}
         }
         StateWord::Cancelling
     }

@@ -1,7 +1,7 @@
 //! Contact: a broken connection is not a lost worker. Only after `lost_after` are its attempts given up (PROTOCOL P1).
 
 use crate::{Engine, SessionId, timers::Timer};
-use domain::{AttemptId, Ending, Error, Kind, Monotonic, Now, WorkerId};
+use domain::{AttemptId, Ending, Error, Kind, Monotonic, Now, OnLost, State, WorkerId};
 
 impl Engine {
     /// A stream ended.
@@ -28,14 +28,21 @@ impl Engine {
         self.closed(now, session);
     }
 
+    /// Whether nothing is concluded from the silence of this attempt's worker. A cancel ends the waiting.
+    fn is_waited_for(&self, attempt: AttemptId) -> bool {
+        let Some(task) = self.task(attempt.task) else { return false };
+        task.spec.on_lost == OnLost::Wait && !matches!(task.state, State::Cancelling(_))
+    }
+
     /// A worker may have been away for too long.
     pub(crate) fn lost(&mut self, now: Now, worker: &WorkerId, since: Monotonic) {
         let Some(record) = self.workers.get(worker) else { return };
         if record.session.is_some() || record.away_since != since {
             return;
         }
-        let held: Vec<_> = record.held.iter().map(|(task, no)| AttemptId { task: *task, no: *no }).collect();
-        for attempt in held {
+        let held = record.held.iter().map(|(task, no)| AttemptId { task: *task, no: *no });
+        let lost: Vec<_> = held.filter(|attempt| !self.is_waited_for(*attempt)).collect();
+        for attempt in lost {
             self.end_attempt(now, attempt, Ending::Lost);
         }
         self.unwant_classes();

@@ -2,8 +2,8 @@
 
 use crate::{Engine, Finishing, task_machine::Trigger};
 use domain::{
-    Attempt, AttemptId, Due, Ending, EventKind, Exit, Final, Now, Progress, Stamp, State, Tail, Task, UnixMillis, Wait,
-    WorkerId, Write, limits,
+    Attempt, AttemptId, Due, Ending, EventKind, Exit, Final, Now, OnLost, Progress, Stamp, State, Tail, Task,
+    UnixMillis, Wait, WorkerId, Write, limits,
 };
 
 /// What an ended attempt means for its task.
@@ -136,8 +136,10 @@ fn decide(task: &Task, ending: &Ending, cancelling: bool, unconfirmed: Option<&W
     }
     match ending {
         Ending::Exited(Exit::Killed) | Ending::Recalled | Ending::Abandoned => Next::Requeue,
+        Ending::Lost if task.spec.on_lost == OnLost::Fail => Next::Final(Trigger::Fail, Final::Failed(ending.text())),
         Ending::Lost | Ending::Refused(_) if task.crashes() >= limits::CRASHES => {
-            let text = format!("{} ({} times)", ending.text(), task.crashes());
+            let often = if *ending == Ending::Lost { " too often" } else { "" };
+            let text = format!("{}{often} ({} times)", ending.text(), task.crashes());
             Next::Final(Trigger::Fail, Final::Failed(text))
         }
         Ending::Lost => Next::Requeue,

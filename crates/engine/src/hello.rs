@@ -1,7 +1,7 @@
 //! Hello: a worker comes, or comes back.
 
 use crate::{
-    Effect, Engine, SessionId,
+    Effect, Engine, Refusal, SessionId,
     timers::Timer,
     workers::{Credit, Session, Worker},
 };
@@ -32,6 +32,7 @@ impl Engine {
                 highest_commit: domain::Commit::default(),
             }),
         ));
+        self.watch_overdue(now, session);
         let held: BTreeSet<AttemptId> = held.into_iter().map(|h| h.attempt).collect();
         self.reconcile(now, session, &held);
     }
@@ -86,7 +87,7 @@ impl Engine {
             }
         }
         for attempt in held.difference(&books.into_iter().collect()) {
-            self.stats.refused_reports += 1;
+            self.stats.refused.count(Refusal::GivenUp);
             self.effects.push(Effect::Order(session, Order::Kill(*attempt)));
         }
     }

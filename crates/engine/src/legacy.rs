@@ -1,7 +1,7 @@
 //! Workers of the older dialect: heartbeat, progress, result. They name tasks, not attempts, and can't be told to stop
 //! anything, so the scheduler ends their attempts itself on timeout or cancel (PROTOCOL P1).
 
-use crate::{Effect, Engine, Finishing, LegacyMessage, SessionId, timers::Timer, workers::Credit};
+use crate::{Effect, Engine, Finishing, LegacyMessage, Refusal, SessionId, timers::Timer, workers::Credit};
 use domain::{AttemptId, Epoch, Error, Exit, Hello, Incarnation, Kind, Now, Spec, Tail, TaskId, Totals, WorkerId};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -75,7 +75,7 @@ impl Engine {
     fn legacy_attempt(&mut self, session: SessionId, task: TaskId) -> Option<AttemptId> {
         let held = self.workers.by_session_mut(session).and_then(|w| w.held.get(&task).copied());
         if held.is_none() {
-            self.stats.refused_reports += 1;
+            self.stats.refused.count(Refusal::Over);
         }
         held.map(|no| AttemptId { task, no })
     }

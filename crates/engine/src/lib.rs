@@ -23,10 +23,12 @@ mod input;
 mod legacy;
 mod load;
 mod members;
+mod overdue;
 mod pause;
 mod placement;
 mod progress;
 mod recall;
+mod refusal;
 mod report;
 mod residents;
 mod snapshot;
@@ -42,6 +44,7 @@ mod workers;
 pub use effect::{Accepted, Effect, Reply};
 pub use input::{Caller, Input, LegacyMessage, NewTask, RetryOf, SessionId};
 pub use placement::{fits, waiting};
+pub use refusal::{Refusal, Refusals};
 pub use snapshot::Snapshot;
 pub use tally::apply as apply_tallies;
 
@@ -100,7 +103,9 @@ pub struct Stats {
     /// Attempts given up because their worker was away or came back without them.
     pub lost: u64,
     /// Reports that came from somebody who doesn't hold the attempt (any more).
-    pub refused_reports: u64,
+    pub refused: Refusals,
+    /// Tasks that left a window, because it had grown too long or nobody wants its class any more.
+    pub trimmed: u64,
 }
 
 /// The state machine.

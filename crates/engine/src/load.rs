@@ -53,7 +53,12 @@ impl Engine {
             }
         }
         let (id, class) = (task.id, self.intern(&task.spec));
+        let runs = task.state.live().is_some_and(|attempt| attempt.started.is_some());
         self.enter(task, class, true);
+        if let Some(resident) = self.tasks.get_mut(&id) {
+            // Monotonic clocks start anew with each scheduler: the backstop comes later, never too early.
+            resident.running_since = runs.then_some(now.mono);
+        }
         self.line_up(now, id);
     }
 }

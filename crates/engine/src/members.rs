@@ -81,7 +81,8 @@ impl Engine {
         task.ready_seq += 1;
         if let Some(books) = &mut task.array {
             books.next += 1;
-            books.early -= u64::from(early);
+            // A deposed reign may read what its successor wrote. Its commits fail; until then it must not.
+            books.early = books.early.saturating_sub(u64::from(early));
         }
         let next = task.has_rest().then(|| task.place());
         self.touch(array);

@@ -1,7 +1,7 @@
 //! Which worker may run which task, and why none can.
 
 use crate::Snapshot;
-use domain::{Requirement, Spec, State, Task, Wait, WaitReason, WorkerId, WorkerSnapshot, WorkerStatus};
+use domain::{OnLost, Requirement, Spec, State, Task, Wait, WaitReason, WorkerId, WorkerSnapshot, WorkerStatus};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The side of a worker that requirements look at.
@@ -44,7 +44,8 @@ pub fn waiting(task: &Task, snapshot: &Snapshot, behind: impl FnOnce() -> u64) -
         State::Dispatched(attempt) | State::Running(attempt) | State::Cancelling(attempt) => {
             let away = |w: &&WorkerSnapshot| w.status == WorkerStatus::Disconnected;
             let worker = snapshot.workers.iter().find(|w| w.hello.worker == attempt.worker).filter(away)?;
-            Some(WaitReason::OutOfContact(worker.hello.worker.clone()))
+            let waits = task.spec.on_lost == OnLost::Wait;
+            Some(WaitReason::OutOfContact { worker: worker.hello.worker.clone(), waits })
         }
         State::Begun { .. } | State::Final(_) => None,
     }

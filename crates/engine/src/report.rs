@@ -47,8 +47,8 @@ impl Engine {
     /// Handles one report; false if it can't be acknowledged yet.
     fn report(&mut self, now: Now, session: SessionId, from: &WorkerId, report: Report) -> bool {
         let Report { number, attempt, kind } = report;
-        if !self.holds(from, attempt) {
-            self.stats.refused_reports += 1;
+        if let Some(why) = self.refusal(from, attempt) {
+            self.stats.refused.count(why);
             return true;
         }
         match kind {
@@ -67,13 +67,6 @@ impl Engine {
         true
     }
 
-    /// Whether this worker, in its present incarnation, holds the attempt (GUARANTEES G4).
-    pub(crate) fn holds(&self, worker: &WorkerId, attempt: AttemptId) -> bool {
-        let Some(live) = self.tasks.get(&attempt.task).and_then(|r| r.task.state.live()) else { return false };
-        let incarnation = self.workers.get(worker).map(|w| &w.hello.incarnation);
-        live.no == attempt.no && live.worker == *worker && Some(&live.incarnation) == incarnation
-    }
-
     fn ran(&mut self, attempt: AttemptId, run_us: u64) {
         if let Some(class) = self.tasks.get(&attempt.task).map(|r| r.class) {
             self.classes.ran(class, run_us);
@@ -83,6 +76,7 @@ impl Engine {
     /// An attempt runs. Saying so twice changes nothing.
     pub(crate) fn started(&mut self, now: Now, attempt: AttemptId) {
         let Some(resident) = self.holder(attempt) else { return };
+        resident.running_since.get_or_insert(now.mono);
         let task = resident.edit();
         let Some(mut live) = task.state.live().cloned() else { return };
         if live.started.is_some() {

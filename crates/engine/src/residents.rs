@@ -18,6 +18,8 @@ pub(crate) struct Resident {
     pub row: bool,
     /// Batches with a change of it that aren't committed.
     pub unsaved: u32,
+    /// Since when this reign knows that the live attempt runs.
+    pub running_since: Option<Monotonic>,
     /// How far the output of the live attempt is stored.
     pub stored: FrameNo,
     /// Its live attempt has exited, but not all of its output is stored.
@@ -55,6 +57,7 @@ impl Resident {
             class,
             row,
             unsaved: 0,
+            running_since: None,
             stored: 0,
             finishing: None,
             progress: Thinned::default(),
@@ -217,6 +220,7 @@ impl Engine {
 
     pub(crate) fn release_all(&mut self, ids: impl Iterator<Item = TaskId>) {
         for id in ids {
+            self.stats.trimmed += 1;
             self.release(id);
         }
     }

@@ -10,6 +10,7 @@ impl Engine {
                 Timer::Due(place) => self.due(now, place),
                 Timer::Silence(session) => self.silence(now, session),
                 Timer::Lost(worker, since) => self.lost(now, &worker, since),
+                Timer::Overdue(session) => self.overdue(now, session),
                 Timer::Progress(attempt) => self.release_progress(now, attempt),
                 Timer::Prefetched(worker) => self.recall(now, &worker),
                 Timer::Timeout(attempt) => self.legacy_timed_out(now, attempt),

@@ -13,6 +13,8 @@ pub(crate) enum Timer {
     Silence(SessionId),
     /// A worker may have been away for too long: since the moment given.
     Lost(WorkerId, Monotonic),
+    /// A session's worker may hold attempts that should have ended long ago.
+    Overdue(SessionId),
     /// Progress that was held back may become an event.
     Progress(AttemptId),
     /// Attempts sent ahead to a worker may be stuck there.

@@ -6,7 +6,7 @@ use desk::{Desk, attempt, exited, hello, id, key, new, shell};
 use domain::{
     Ending, Exit, HeldAttempt, HeldPhase, Kind, Need, Progress, ReportKind, RetryPolicy, Spec, StateWord, Totals,
 };
-use engine::{Caller, Input, SessionId};
+use engine::{Caller, Input};
 use std::time::Duration;
 
 /// A task that runs on worker `w`, session 1, which has one slot.
@@ -82,53 +82,6 @@ fn a_final_task_out_of_memory_is_found_by_its_fact() {
     assert_eq!(desk.engine.needs(&cancel), [Need::Task(id(1))]);
     let error = desk.cancel(1).unwrap_err();
     assert!(error.text().ends_with("is already completed"), "{error}");
-}
-
-#[test]
-fn a_worker_that_comes_back_in_time_keeps_its_attempts() {
-    let mut desk = running(shell());
-    desk.tell(Input::Closed { session: SessionId(1) }).pass(59.0);
-    let held = HeldAttempt { attempt: attempt(1, 1), phase: HeldPhase::Running, totals: Totals::default() };
-    desk.hello(2, domain::Hello { held: vec![held], ..hello("w") });
-    assert_eq!((desk.state(1), desk.orders()), ("running", vec!["2: welcome".to_owned()]));
-    assert_eq!(desk.pass(100.0).state(1), "queued", "silent for 15 s, then away for 60 s");
-}
-
-#[test]
-fn a_worker_away_for_too_long_has_lost_its_attempts_for_ever() {
-    let mut desk = running(shell());
-    desk.tell(Input::Closed { session: SessionId(1) }).pass(60.5);
-    assert_eq!((desk.state(1), desk.events()), ("queued", vec!["4 ended: worker lost".to_owned()]));
-    let held = HeldAttempt { attempt: attempt(1, 1), phase: HeldPhase::Running, totals: Totals::default() };
-    desk.hello(2, domain::Hello { held: vec![held], ..hello("w") });
-    assert_eq!(desk.orders(), ["2: welcome", "2: kill 1#1"]);
-    desk.offer(2, 1, 0);
-    assert_eq!(desk.orders(), ["2: start 1#2"], "a new attempt, never the old number");
-    desk.exit(2, 1, 1, Exit::Code(0));
-    assert_eq!(
-        (desk.state(1), desk.engine.stats().refused_reports),
-        ("dispatched", 2),
-        "the late result doesn't count"
-    );
-}
-
-#[test]
-fn an_attempt_that_a_returning_worker_does_not_hold_is_lost_at_once() {
-    let mut desk = running(shell());
-    desk.tell(Input::Closed { session: SessionId(1) }).hello(2, hello("w"));
-    assert_eq!(desk.state(1), "queued");
-}
-
-#[test]
-fn a_task_that_takes_down_five_workers_is_failed_not_handed_to_a_sixth() {
-    let mut desk = Desk::new();
-    desk.submit(1, shell());
-    for no in 1..=5 {
-        let session = u64::from(no);
-        desk.worker(session, "w", 1).started(session, 1, no);
-        desk.tell(Input::Closed { session: SessionId(session) }).pass(61.0);
-    }
-    assert_eq!((desk.state(1), desk.engine.stats().failed), ("gone", 1));
 }
 
 #[test]

@@ -17,7 +17,9 @@ pub(crate) fn set(view: &View) {
     metrics::counter!("baton_attempts_dispatched_total").absolute(stats.dispatched);
     metrics::counter!("baton_attempts_started_total").absolute(stats.started);
     metrics::counter!("baton_attempts_lost_total").absolute(stats.lost);
-    metrics::counter!("baton_reports_refused_total").absolute(stats.refused_reports);
+    for (why, n) in stats.refused.iter() {
+        metrics::counter!("baton_reports_refused_total", "reason" => why.as_str()).absolute(n);
+    }
     let finished = [
         ("completed", stats.completed),
         ("failed", stats.failed),

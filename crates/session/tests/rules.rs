@@ -19,6 +19,7 @@ fn start(n: u64) -> Order {
         run: Run::Handler(HandlerRun::default()),
         timeout: None,
         retry: RetryPolicy { max_retries: 0 },
+        on_lost: domain::OnLost::Retry,
         key: None,
         worker: None,
         labels: BTreeMap::new(),

@@ -1,126 +1,186 @@
-//! What must hold, whatever happens.
+//! What must hold, whatever happens: looked at while it happens.
 
-use crate::{worker::Worker, world::World};
-use domain::{AttemptId, Event, EventKind, Exit, Final, State, StateWord, Task, TaskId, Totals};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::{rare::Rare, scheduler::LOST_AFTER, world::World};
+use domain::{
+    AttemptId, Ending, Event, EventKind, Exit, Final, FrameNo, Monotonic, OnLost, Start, State, StateWord, Task,
+    TaskId, Totals, WorkerId,
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 use store::Store as _;
+
+/// After so long in contact no process of a task that is over is left: 5 s of grace, a slow network, a commit (G8).
+const GONE_AFTER: Duration = Duration::from_secs(20);
 
 /// What was seen.
 #[derive(Default)]
 pub(crate) struct Checks {
     started: BTreeSet<AttemptId>,
-    exits: BTreeMap<AttemptId, (Exit, Totals)>,
-    ends: BTreeMap<TaskId, StateWord>,
-    last_event: BTreeMap<TaskId, u64>,
+    pub exits: BTreeMap<AttemptId, (Exit, Totals)>,
+    pub ends: BTreeMap<TaskId, StateWord>,
+    last_event: BTreeMap<(u64, TaskId), u64>,
     pub lines: crate::lines::Lines,
     /// Commits that succeeded.
     pub commits: u64,
+    /// Workers that somebody declared gone.
+    pub forgotten: BTreeSet<WorkerId>,
+    /// Planted: frames that were acknowledged and aren't there.
+    pub dropped: BTreeSet<(AttemptId, FrameNo)>,
 }
 
 impl Checks {
-    /// G4: a given attempt is started at most once, anywhere.
-    pub fn started(&mut self, attempt: AttemptId) {
-        assert!(self.started.insert(attempt), "{attempt:?} is started twice");
-    }
-
     pub fn exited(&mut self, attempt: AttemptId, exit: &Exit, totals: Totals) {
         self.exits.insert(attempt, (exit.clone(), totals));
     }
 
-    /// G3: one end, which never changes. Events are published in order, each once.
-    pub fn published(&mut self, event: &Event) {
-        let last = self.last_event.entry(event.task).or_default();
-        assert!(event.stamp.event > *last, "event {} of {} after {last}", event.stamp.event, event.task);
-        *last = event.stamp.event;
-        if let EventKind::Finished(end, _) = &event.kind {
-            let word = State::Final(end.clone()).word();
-            assert!(self.ends.insert(event.task, word).is_none(), "{} ends twice", event.task);
+    /// A row of the store: its end is the one that was published, its attempts count up from 1.
+    pub fn row(&self, task: &Task) {
+        for (attempt, want) in task.attempts().zip(1..) {
+            assert_eq!(attempt.no.0, want, "{}: numbers of attempts", task.id);
+        }
+        if let Some(end) = self.ends.get(&task.id) {
+            assert_eq!(*end, task.state.word(), "{}: an end changes", task.id);
         }
     }
 }
 
 impl World {
-    /// After the calm.
-    pub(crate) fn check_end(&mut self) {
-        let reader = self.scheduler.disk.reader();
-        let accepted: Vec<TaskId> = self.client.accepted.iter().copied().collect();
-        for id in accepted {
-            let Ok(Some(task)) = reader.task(id) else { panic!("{id} was acknowledged and is gone") };
-            assert!(task.state.is_final(), "{id} is stuck: {:?}", task.state);
-            for member in crate::lines::members(&task) {
-                let Ok(Some(task)) = reader.task(member) else { panic!("{member} is gone") };
-                assert!(task.state.is_final(), "{member} is stuck: {:?}", task.state);
-                self.check_task(&task);
-                self.report.tasks += 1;
-            }
-            if task.array.is_some() {
-                self.check_array(&task);
-            }
-        }
-        for worker in &self.workers {
-            let left: Vec<_> = Worker::running(worker).collect();
-            assert!(left.is_empty(), "processes left: {left:?}");
-        }
-        assert!(self.client.is_done(), "a client is still waiting");
-        let stats = self.scheduler.process.as_ref().map(|p| p.driver.engine().stats()).unwrap_or_default();
-        self.report.lost += stats.lost;
-        self.report.refused += stats.refused_reports;
-    }
-
-    /// P5: an array's state and numbers follow from its members'.
-    fn check_array(&self, array: &Task) {
-        let reader = self.scheduler.disk.reader();
-        let mut counts = domain::Counts::default();
-        for id in crate::lines::members(array) {
-            let Ok(Some(member)) = reader.task(id) else { panic!("{id} is gone") };
-            counts.add(member.state.word(), 1);
-        }
-        assert_eq!(array.array.as_ref().map(|books| books.counts), Some(counts), "{}: members", array.id);
-        let order = [StateWord::Failed, StateWord::TimedOut, StateWord::Cancelled, StateWord::Completed];
-        let word = order.into_iter().find(|word| counts.get(*word) > 0);
-        assert_eq!(Some(array.state.word()), word, "{}: its end and its members'", array.id);
-        let mut numbers: Vec<u64> = array.events().iter().map(|e| e.stamp.event).collect();
-        let progress = reader.progress(array.id, 0).unwrap_or_default();
-        numbers.extend(progress.iter().map(|e| e.stamp.event));
-        numbers.sort_unstable();
-        assert_eq!(numbers, (1..=array.events).collect::<Vec<_>>(), "{}: numbers of events", array.id);
-    }
-
-    fn check_task(&self, task: &Task) {
-        let id = task.id;
-        // G4: attempts count up from 1.
-        for (attempt, want) in task.attempts().zip(1..) {
-            assert_eq!(attempt.no.0, want, "{id}: numbers of attempts");
-        }
-        // P4.3: what is run again has the place that it had.
-        if let Some(of) = task.retry_of.filter(|_| id.index().is_none()) {
-            let before = self.scheduler.disk.reader().task(of).ok().flatten();
-            assert_eq!(before.map(|before| before.ready_seq), Some(task.ready_seq), "{id}: its place");
-        }
-        // The story has no gaps but for progress, of which there is none here.
-        let numbers: Vec<u64> = task.events().iter().map(|e| e.stamp.event).collect();
-        assert_eq!(numbers, (1..=task.events).collect::<Vec<_>>(), "{id}: numbers of events");
-        if let Some(seen) = self.checks.ends.get(&id) {
-            assert_eq!(*seen, task.state.word(), "{id}: the end that was published");
-        }
-        // G8: what was cancelled with acknowledgement never completes, nor does a member of what was.
-        let State::Final(end) = &task.state else { return };
-        let of_array = id.array().and_then(|array| self.client.cancelled.get(&array));
-        if self.client.cancelled.contains_key(&id) || of_array.is_some_and(|ended| !ended.contains(&id)) {
-            assert!(matches!(end, Final::Cancelled { .. }), "{id} was cancelled and is {end:?}");
-        }
-        if *end != Final::Completed {
+    /// G4: a given attempt is started at most once, anywhere; and of a task that waits for its worker no two attempts run
+    /// at the same time, unless somebody said that the worker is gone.
+    pub(crate) fn check_start(&mut self, worker: usize, start: &Start) {
+        let attempt = start.attempt;
+        assert!(self.checks.started.insert(attempt), "{attempt:?} is started twice");
+        if start.spec.on_lost != OnLost::Wait {
             return;
         }
-        // G7 and the point of it all: completed means that the process really exited 0 and its output is whole.
+        for other in &self.workers {
+            let forgotten = self.checks.forgotten.contains(&other.id());
+            let runs = other.keeper.running().find(|a| a.task == attempt.task);
+            assert!(forgotten || runs.is_none(), "{attempt:?} starts on w{worker} while {runs:?} runs");
+        }
+    }
+
+    /// G5: nobody kills an attempt that is under way, but after a cancel.
+    pub(crate) fn check_kill(&self, attempt: AttemptId) {
+        let Ok(Some(task)) = self.disk.store.reader().task(attempt.task) else { return };
+        let live = task.live_id() == Some(attempt) && !matches!(task.state, State::Cancelling(_));
+        assert!(!live, "{attempt:?} is under way, and killed");
+    }
+
+    /// G3: one end, which never changes. Events are published in order, each once.
+    pub(crate) fn check_published(&mut self, reign: u64, event: &Event, task: &Task) {
+        let last = self.checks.last_event.entry((reign, event.task)).or_default();
+        assert!(event.stamp.event > *last, "event {} of {} after {last}", event.stamp.event, event.task);
+        *last = event.stamp.event;
+        match &event.kind {
+            EventKind::Finished(end, _) => {
+                let word = State::Final(end.clone()).word();
+                assert!(self.checks.ends.insert(event.task, word).is_none(), "{} ends twice", event.task);
+                self.check_finished(end, task);
+            }
+            EventKind::Dispatched(_) if self.house.reigns(reign, self.disk.epoch) => {
+                let cancelled = self.client.cancelled.contains_key(&event.task);
+                assert!(!cancelled, "{} was cancelled, and is given to a worker", event.task);
+            }
+            EventKind::Accepted | EventKind::Begun | EventKind::Dispatched(_) | EventKind::Started(_) => {}
+            EventKind::Progressed(_) | EventKind::CancelRequested | EventKind::AttemptEnded(..) => {}
+        }
+    }
+
+    fn check_finished(&mut self, end: &Final, task: &Task) {
+        if task.array.is_some() {
+            return;
+        }
+        let lost = |a: &domain::Attempt| matches!(a.ended, Some((_, Ending::Lost)));
+        if task.spec.on_lost == OnLost::Fail {
+            let lost = task.ended.iter().filter(|a| lost(a)).count();
+            let failed = matches!(end, Final::Failed(_) | Final::Cancelled { .. });
+            assert!(lost == 0 || (lost == 1 && failed), "{} went on after a loss", task.id);
+            if lost == 1 && matches!(end, Final::Failed(_)) {
+                self.sometimes(Rare::FailedAtLoss);
+            }
+        }
+        match end {
+            Final::Completed => self.check_completed(task),
+            Final::Failed(why) if why.contains("too often") => self.sometimes(Rare::LostTooOften),
+            Final::Cancelled { unconfirmed: Some(_) } => self.sometimes(Rare::Unconfirmed),
+            Final::Cancelled { unconfirmed: None } => {
+                let last = task.latest().map(|a| AttemptId { task: task.id, no: a.no });
+                if last.and_then(|a| self.checks.exits.get(&a)).is_some_and(|(exit, _)| exit.success()) {
+                    self.sometimes(Rare::ExitTooLate);
+                }
+            }
+            Final::Failed(_) | Final::TimedOut(_) => {}
+        }
+    }
+
+    /// G7 and the point of it all: completed means that the process really exited 0 and its output is whole.
+    pub(crate) fn check_completed(&self, task: &Task) {
+        let id = task.id;
         let Some(last) = task.latest() else { panic!("{id} completed without an attempt") };
         let attempt = AttemptId { task: id, no: last.no };
         let Some((exit, totals)) = self.checks.exits.get(&attempt) else { panic!("{id} completed, but never exited") };
         assert!(exit.success(), "{id} completed, but exited with {exit:?}");
-        let tails = self.scheduler.disk.reader().tails(id).unwrap_or_default();
-        let mut frames = self.scheduler.output.get(&attempt).cloned().unwrap_or_default();
+        let tails = self.disk.store.reader().tails(id).unwrap_or_default();
+        let mut frames = self.house.output.get(&attempt).cloned().unwrap_or_default();
         frames.extend(tails.iter().filter(|(_, f)| f.attempt == attempt).map(|(_, f)| f.number));
+        frames.retain(|number| !self.checks.dropped.contains(&(attempt, *number)));
         assert_eq!(frames.into_iter().collect::<Vec<_>>(), (1..=totals.frames).collect::<Vec<_>>(), "{id}: output");
         assert_eq!(last.totals, *totals, "{id}: totals");
+    }
+
+    /// G8: what is over has no process on a worker that has been in contact for a while.
+    pub(crate) fn check_processes(&mut self, worker: usize) {
+        let contact = self.is_in_contact(worker);
+        let now = self.now;
+        let me = &mut self.workers[worker];
+        me.contact = contact.then(|| me.contact.unwrap_or(now));
+        let Some(since) = me.contact else { return };
+        if now.since(since) < GONE_AFTER {
+            return;
+        }
+        let reader = self.disk.store.reader();
+        for attempt in self.workers[worker].keeper.running() {
+            let cancelled = self.client.cancelled.get(&attempt.task);
+            let cancelled = cancelled.or_else(|| self.client.cancelled.get(&attempt.task.whole()));
+            let long = cancelled.is_some_and(|c| now.since(c.at) > GONE_AFTER);
+            let ended = cancelled.is_some_and(|c| c.ended.contains(&attempt.task));
+            assert!(!long || ended, "{attempt:?} was cancelled and runs on");
+            // What it knows of must be what the store knows of.
+            let live = reader.task(attempt.task).ok().flatten().is_some_and(|task| task.live_id() == Some(attempt));
+            assert!(live, "{attempt:?} is over and runs on");
+        }
+        // The next look is a while away: it costs something.
+        self.workers[worker].contact = Some(Monotonic(since.0 + Duration::from_secs(5)));
+    }
+
+    /// Whether nothing stands between a worker and the scheduler that reigns.
+    fn is_in_contact(&self, worker: usize) -> bool {
+        let me = &self.workers[worker];
+        let Some(process) = me.process.as_ref().filter(|p| p.session.is_open()) else { return false };
+        let Some(connection) = process.connection.and_then(|c| self.net.open.get(&c)) else { return false };
+        let reigns = self.house.reigns(connection.scheduler, self.disk.epoch) && self.house.processes.len() == 1;
+        let frozen = |until: Monotonic| until > self.now;
+        let scheduler = self.house.processes.get(&connection.scheduler).is_none_or(|p| frozen(p.frozen));
+        let still = scheduler || frozen(process.frozen) || frozen(me.keeper.frozen);
+        connection.is_whole() && reigns && !still
+    }
+
+    /// A worker says hello: what it holds may have been waited for.
+    pub(crate) fn check_return(&mut self, worker: usize, hello: &domain::Hello) {
+        let away = self.now.since(self.workers[worker].heard);
+        let reader = self.disk.store.reader();
+        for held in &hello.held {
+            let task = reader.task(held.attempt.task).ok().flatten();
+            let Some(task) = task.filter(|task| task.live_id() == Some(held.attempt)) else { continue };
+            // Clocks differ by a few percent.
+            if away < LOST_AFTER / 2 {
+                self.sometimes(Rare::ReturnedInTime);
+            } else if away > LOST_AFTER * 5 / 4 && task.spec.on_lost == OnLost::Wait {
+                self.sometimes(Rare::WaitedFor);
+            }
+        }
     }
 }

@@ -1,12 +1,14 @@
-//! Clients: they submit, cancel, retry, pause and drain, and repeat with the same id when they don't hear.
+//! Clients: they ask, repeat with the same id when they don't hear, and remember what they were told.
 
 use crate::{
     draw,
     lines::members,
+    plant::Plant,
+    rare::Rare,
     world::{Happening, World},
 };
-use domain::{Error, Kind, StateWord, TaskId, WorkerId};
-use engine::{Caller, Input, NewTask, Reply};
+use domain::{Error, IdempotencyKey, Kind, Monotonic, StateWord, TaskId, WorkerId};
+use engine::{Accepted, Caller, Input, NewTask, Reply};
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -18,22 +20,32 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The queues there are.
 pub(crate) const QUEUES: [&str; 2] = ["default", "other"];
 
+#[derive(Default)]
 pub(crate) struct Client {
-    to_submit: u64,
     pub calls: u64,
+    pub ids: u64,
     open: BTreeMap<u64, Call>,
     /// What was acknowledged: it must not be lost.
     pub accepted: BTreeSet<TaskId>,
     /// Cancelled with acknowledgement: it must not complete. Of arrays: members that had ended otherwise by then.
-    pub cancelled: BTreeMap<TaskId, BTreeSet<TaskId>>,
+    pub cancelled: BTreeMap<TaskId, Cancelled>,
     pub endless: BTreeSet<TaskId>,
+    /// Submits with a key, to be repeated under another id.
+    pub keyed: Vec<NewTask>,
+    /// Under which id a key was first acknowledged, and of what.
+    keys: BTreeMap<[u8; 16], (TaskId, [u8; 16])>,
     /// What is to be put right before the calm can settle: paused queues and drained workers.
-    unsettled: Vec<Call>,
-    storm: bool,
+    pub unsettled: Vec<Call>,
+}
+
+/// An acknowledged cancel.
+pub(crate) struct Cancelled {
+    pub at: Monotonic,
+    pub ended: BTreeSet<TaskId>,
 }
 
 #[derive(Clone)]
-enum Call {
+pub(crate) enum Call {
     Submit(Vec<NewTask>),
     Cancel(Vec<TaskId>),
     Pause(&'static str, bool),
@@ -42,138 +54,72 @@ enum Call {
 }
 
 impl Client {
-    pub fn new(tasks: u64) -> Self {
-        Self {
-            to_submit: tasks,
-            calls: 0,
-            open: BTreeMap::new(),
-            accepted: BTreeSet::new(),
-            cancelled: BTreeMap::new(),
-            endless: BTreeSet::new(),
-            unsettled: Vec::new(),
-            storm: true,
-        }
-    }
-
     pub fn storm_is_over(&mut self, workers: usize) {
-        self.storm = false;
         self.unsettled = QUEUES.into_iter().map(|queue| Call::Pause(queue, false)).collect();
         self.unsettled.extend((0..workers).map(|n| Call::Drain(WorkerId::new(&format!("w{n}")), false)));
     }
 
     /// Nothing to ask any more.
     pub fn is_done(&self) -> bool {
-        self.to_submit == 0 && self.open.is_empty() && self.endless.is_empty() && self.unsettled.is_empty()
+        self.open.is_empty() && self.endless.is_empty() && self.unsettled.is_empty()
     }
 }
 
 impl World {
-    /// Now and then the client does something.
-    pub(crate) fn client_step(&mut self) {
-        if self.client.to_submit > 0 {
-            let count = 1 + self.rng.below(4.min(self.client.to_submit));
-            self.client.to_submit -= count;
-            let tasks = (0..count).map(|_| draw::task(self)).collect();
-            self.call(Call::Submit(tasks));
-        }
-        if self.rng.percent(25) {
-            let tasks: Vec<TaskId> = (0..=self.rng.below(2)).filter_map(|_| self.pick(true)).collect();
-            self.call(Call::Cancel(tasks));
-        }
-        if self.client.storm {
-            self.play();
-        } else if let Some(call) = self.client.unsettled.pop() {
-            self.call(call);
-        }
-        // In the end the endless ones are cancelled, or nothing would settle.
-        if !self.client.storm
-            && let Some(task) = self.client.endless.iter().find(|t| self.client.accepted.contains(t)).copied()
-        {
-            self.call(Call::Cancel(vec![task]));
-        }
-        let delay = self.rng.ms(10, 4_000);
-        self.after(delay, Happening::Client);
+    pub(crate) fn call(&mut self, what: Call) {
+        self.send_call(what, false);
     }
 
-    /// What people do to a fleet while things break.
-    fn play(&mut self) {
-        let worker = WorkerId::new(&format!("w{}", self.rng.below(self.workers.len() as u64)));
-        let queue = QUEUES[usize::from(self.rng.percent(50))];
-        let on = self.rng.percent(40);
-        match self.rng.below(20) {
-            0..3 => self.retry(),
-            3..5 => self.call(Call::Pause(queue, on)),
-            5 => self.call(Call::Drain(worker, on)),
-            6 => self.call(Call::Forget(worker)),
-            7 => self.cancel_many(),
-            _ => {}
-        }
-    }
-
-    /// Cancels much of what waits in one call.
-    fn cancel_many(&mut self) {
-        let reader = self.scheduler.disk.reader();
-        let word = |id: &TaskId| reader.task(*id).ok().flatten().map(|task| task.state.word());
-        let accepted = self.client.accepted.iter().copied();
-        let pending: Vec<TaskId> = accepted.filter(|id| word(id).is_some_and(StateWord::is_pending)).take(8).collect();
-        self.call(Call::Cancel(pending));
-    }
-
-    /// Runs a task that has ended again, if the one picked has.
-    fn retry(&mut self) {
-        let Some(id) = self.pick(false) else { return };
-        let Ok(Some(task)) = self.scheduler.disk.reader().task(id) else { return };
-        if let Some(again) = draw::again(self, &task) {
-            self.report.retried += 1;
-            self.call(Call::Submit(vec![again]));
-        }
-    }
-
-    /// A task that was accepted or, if that may be, a member of one.
-    fn pick(&mut self, member: bool) -> Option<TaskId> {
-        let accepted = &self.client.accepted;
-        let n = self.rng.below(accepted.len().max(1) as u64);
-        let id = accepted.iter().nth(usize::try_from(n).unwrap_or(0)).copied()?;
-        let whole = self.scheduler.disk.reader().task(id).ok().flatten()?;
-        let all = members(&whole);
-        let n = usize::try_from(self.rng.below(all.len().max(1) as u64)).unwrap_or(0);
-        if member && self.rng.percent(70) { all.get(n).copied() } else { Some(id) }
-    }
-
-    fn call(&mut self, what: Call) {
+    /// Most calls reach the scheduler that reigns; some one that doesn't any more.
+    fn send_call(&mut self, what: Call, repeated: bool) {
         self.client.calls += 1;
-        self.send_call(self.client.calls, what, false);
+        let call = self.client.calls;
+        self.client.open.insert(call, what.clone());
+        self.after(PATIENCE, Happening::GiveUp { call });
+        let all: Vec<u64> = self.house.processes.keys().copied().collect();
+        let Some(newest) = all.last().copied() else { return };
+        let to = if self.rng.percent(80) { newest } else { *self.rng.one(&all) };
+        let delay = self.delay();
+        self.after(delay, Happening::Call { call, to, repeated });
     }
 
-    fn send_call(&mut self, call: u64, what: Call, repeated: bool) {
-        self.client.open.insert(call, what.clone());
+    /// A call arrives.
+    pub(crate) fn called(&mut self, call: u64, to: u64, repeated: bool) {
+        let Some(what) = self.client.open.get(&call).cloned() else { return };
         let caller = Caller(call);
-        self.tell(match what {
+        let storm = !self.calm;
+        if let Call::Submit(tasks) = &what
+            && repeated
+            && self.disk.store.reader().task(tasks[0].id).is_ok_and(|found| found.is_some())
+        {
+            self.sometimes(Rare::RepeatKnown);
+        }
+        let repeated = repeated && self.plan.plant != Some(Plant::RepeatNotNoticed);
+        if let Call::Forget(worker) = &what {
+            self.checks.forgotten.insert(worker.clone());
+        }
+        let input = match what {
             Call::Submit(tasks) => Input::Submit { caller, tasks, repeated, brief: repeated },
             Call::Cancel(tasks) => Input::Cancel { caller, tasks },
             // What is repeated after the storm must not undo what was put right.
-            Call::Pause(queue, on) => Input::Pause { caller, queue: queue.into(), on: on && self.client.storm },
-            Call::Drain(worker, on) => Input::Drain { caller, worker, on: on && self.client.storm },
+            Call::Pause(queue, on) => Input::Pause { caller, queue: queue.into(), on: on && storm },
+            Call::Drain(worker, on) => Input::Drain { caller, worker, on: on && storm },
             Call::Forget(worker) => Input::Forget { caller, worker },
-        });
-        self.after(PATIENCE, Happening::GiveUp { call });
+        };
+        self.tell(to, input);
     }
 
     /// No answer: ask again, saying so.
     pub(crate) fn client_gives_up(&mut self, call: u64) {
         if let Some(what) = self.client.open.remove(&call) {
-            self.client.calls += 1;
-            self.send_call(self.client.calls, what, true);
+            self.send_call(what, true);
         }
     }
 
     pub(crate) fn client_answer(&mut self, call: u64, reply: Reply) {
         let Some(what) = self.client.open.remove(&call) else { return };
         let error = match (&what, reply) {
-            (Call::Submit(tasks), Reply::Submitted(Ok(accepted))) => {
-                assert_eq!(accepted.len(), tasks.len(), "one answer a task");
-                return self.client.accepted.extend(accepted.iter().map(|a| a.id));
-            }
+            (Call::Submit(tasks), Reply::Submitted(Ok(accepted))) => return self.accepted(tasks, &accepted),
             (Call::Cancel(tasks), Reply::Cancelled(results)) => {
                 assert_eq!(results.len(), tasks.len(), "one answer a task");
                 let answers = tasks.iter().zip(results).filter_map(|(task, result)| self.cancelled(*task, result));
@@ -192,13 +138,52 @@ impl World {
             }
         };
         match (error.kind(), &what) {
-            (Kind::Unavailable | Kind::Unknown | Kind::Exhausted, _) => {
-                self.client.calls += 1;
-                self.send_call(self.client.calls, what, true);
-            }
+            (Kind::Unavailable | Kind::Unknown | Kind::Exhausted, _) => self.send_call(what, true),
             // Nobody of that name has come yet, or it is there.
             (Kind::NotFound | Kind::Precondition, Call::Drain(..) | Call::Forget(_)) => {}
+            (Kind::Conflict, Call::Submit(tasks)) => {
+                let known = |task: &NewTask| {
+                    let key = task.spec.key.as_ref()?;
+                    self.client.keys.get(&key.key).filter(|(_, body)| *body != key.body)
+                };
+                // The other body may not be acknowledged yet, or never will be.
+                let other = tasks.iter().any(|task| known(task).is_some() || self.is_varied(task));
+                assert!(other, "a conflict without another body: {error}");
+                self.sometimes(Rare::KeyConflict);
+            }
             (kind, _) => panic!("unexpected error {kind:?}: {error}"),
+        }
+    }
+
+    /// Whether its key is in use with several bodies.
+    fn is_varied(&self, task: &NewTask) -> bool {
+        let key = |task: &NewTask| task.spec.key.clone();
+        let mine = key(task);
+        self.client.keyed.iter().any(|other| {
+            let other = key(other);
+            let same = |a: &IdempotencyKey, b: &IdempotencyKey| a.key == b.key && a.body != b.body;
+            mine.as_ref().zip(other.as_ref()).is_some_and(|(a, b)| same(a, b))
+        })
+    }
+
+    /// G2: a key leads to one task for ever, and only with one body.
+    fn accepted(&mut self, tasks: &[NewTask], accepted: &[Accepted]) {
+        assert_eq!(accepted.len(), tasks.len(), "one answer a task");
+        for (task, answer) in tasks.iter().zip(accepted) {
+            self.client.accepted.insert(answer.id);
+            if draw::is_endless(&task.spec) {
+                self.client.endless.insert(answer.id);
+            }
+            match &task.spec.key {
+                None => assert_eq!(task.id, answer.id, "without a key a task has its own id"),
+                Some(IdempotencyKey { key, body }) => {
+                    let (id, first) = *self.client.keys.entry(*key).or_insert((answer.id, *body));
+                    assert_eq!((id, first), (answer.id, *body), "one task a key, with one body");
+                    if answer.id != task.id {
+                        self.sometimes(Rare::KeyKnown);
+                    }
+                }
+            }
         }
     }
 
@@ -207,12 +192,15 @@ impl World {
         match result {
             Ok(_) => {
                 self.client.endless.remove(&task);
-                let ended = self.ended_members(task);
-                self.client.cancelled.entry(task).or_insert(ended);
+                let (at, ended) = (self.now, self.ended_members(task));
+                self.client.cancelled.entry(task).or_insert(Cancelled { at, ended });
                 None
             }
             Err(error) if error.kind() == Kind::Precondition => {
                 self.client.endless.remove(&task);
+                if error.text().ends_with("is already completed") {
+                    self.sometimes(Rare::CancelTooLate);
+                }
                 None
             }
             Err(error) => Some(error),
@@ -221,7 +209,7 @@ impl World {
 
     /// Members of an array that have ended, but not by a cancel.
     fn ended_members(&self, array: TaskId) -> BTreeSet<TaskId> {
-        let reader = self.scheduler.disk.reader();
+        let reader = self.disk.store.reader();
         let Ok(Some(whole)) = reader.task(array) else { return BTreeSet::new() };
         let ended = |id: &TaskId| {
             let word = reader.task(*id).ok().flatten().map(|task| task.state.word());

@@ -1,12 +1,14 @@
 //! Lines: who stands where in which class, by what was published. Whoever is sent to a worker must have been the first.
 
 use crate::world::World;
-use domain::{ClassKey, Event, EventKind, Need, PageRequest, State, StateWord, Task, TaskFilter, TaskId, Wait, limits};
+use domain::{ClassKey, Event, EventKind, Need, PageRequest, State, Task, TaskFilter, TaskId, Wait, limits};
 use std::collections::{BTreeMap, BTreeSet};
 use store::{Reader, Store as _};
 
 /// Commits between two looks at the books.
-const EVERY: u64 = 8;
+const EVERY: u64 = 16;
+/// Tasks in memory, at most: what runs, what isn't committed, and some windows of three.
+const RESIDENTS: usize = 400;
 
 /// Tasks that are known to be queued. A back-off's or delay's end isn't published: those tasks are in no line until they
 /// are sent, which makes the check weaker, never wrong.
@@ -56,7 +58,7 @@ pub(crate) fn all(reader: &dyn Reader) -> Vec<Task> {
 impl World {
     /// A new reign: what was published last may not be what was committed last.
     pub(crate) fn recall_lines(&mut self) {
-        let reader = self.scheduler.disk.reader();
+        let reader = self.disk.store.reader();
         self.checks.lines = Lines::default();
         for whole in all(reader.as_ref()) {
             for id in members(&whole) {
@@ -68,10 +70,14 @@ impl World {
         }
     }
 
-    pub(crate) fn published(&mut self, event: &Event) {
-        self.checks.published(event);
-        let reader = self.scheduler.disk.reader();
+    pub(crate) fn published(&mut self, number: u64, event: &Event) {
+        let reader = self.disk.store.reader();
         let Ok(Some(task)) = reader.task(event.task) else { panic!("{} is published and gone", event.task) };
+        self.check_published(number, event, &task);
+        // What a deposed reign publishes late is history to the present one.
+        if !self.house.reigns(number, self.disk.epoch) {
+            return;
+        }
         let lines = &mut self.checks.lines;
         match &event.kind {
             EventKind::Accepted if task.spec.run_at.is_some_and(|at| at > task.accepted.at) => {}
@@ -92,25 +98,32 @@ impl World {
 
     /// The numbers tell the truth, and nothing has fallen behind a cursor. Looked at after every few commits: it costs more
     /// than the commit, and what has gone wrong stays wrong.
-    pub(crate) fn check_books(&mut self) {
+    pub(crate) fn check_books(&mut self, number: u64) {
         self.checks.commits += 1;
         if !self.checks.commits.is_multiple_of(EVERY) {
             return;
         }
-        let disk = &self.scheduler.disk;
-        let Some(process) = &self.scheduler.process else { return };
+        let disk = &self.disk.store;
+        // Only who reigns knows how the store stands.
+        let Some(process) = self.house.processes.get(&number).filter(|_| self.house.reigns(number, self.disk.epoch))
+        else {
+            return;
+        };
         let (engine, reader) = (process.driver.engine(), disk.reader());
         let told = reader.counts().unwrap_or_default();
         assert_eq!(told, disk.recount(), "the store's numbers of tasks");
         assert_eq!(disk.class_counts(), disk.recount_classes(), "the store's numbers of tasks, by class");
         assert_eq!(*process.driver.counts(), told, "the driver's numbers of tasks");
         let snapshot = engine.snapshot();
+        let mut tasks = 0;
         for whole in all(reader.as_ref()) {
+            tasks += members(&whole).len() as u64;
             let ids = members(&whole).into_iter().chain([whole.id]).collect::<BTreeSet<_>>();
             let needs: Vec<Need> = ids.into_iter().map(Need::Task).collect();
             let facts = disk.clone().facts(&needs).unwrap_or_default();
             let rows = facts.into_iter().filter_map(|fact| fact.found).filter(|found| found.row);
             for task in rows.map(|found| found.task) {
+                self.checks.row(&task);
                 let held = engine.task(task.id).is_some();
                 assert!(held || !engine.covers(&task), "{} has fallen behind a cursor", task.id);
                 let pending = task.state.word().is_pending();
@@ -118,7 +131,10 @@ impl World {
                 assert!(!pending || reason.is_some(), "{} waits for no reason", task.id);
             }
         }
+        assert_eq!(told.total(), tasks, "accepted is what waits, runs or has ended");
+        assert!(engine.residents() < RESIDENTS, "what is in memory is bounded");
         self.report.peak = self.report.peak.max(engine.residents() as u64);
-        let _ = StateWord::ALL;
+        let gone = self.client.accepted.iter().find(|id| !reader.task(**id).is_ok_and(|found| found.is_some()));
+        assert_eq!(gone, None, "was acknowledged and is gone");
     }
 }

@@ -1,4 +1,5 @@
-//! One pseudo-random generator (xoshiro-like SplitMix64 stream): equal seeds give equal worlds.
+//! One pseudo-random generator (a SplitMix64 stream), forked where one part of the world must not disturb another: equal
+//! seeds give equal worlds.
 
 use std::time::Duration;
 
@@ -10,6 +11,11 @@ impl Rng {
     /// From a seed.
     pub fn new(seed: u64) -> Self {
         Self(seed)
+    }
+
+    /// A generator of its own, which goes on as it likes without changing what this one gives.
+    pub fn fork(&mut self) -> Self {
+        Self(self.bits())
     }
 
     /// 64 random bits.
@@ -24,6 +30,11 @@ impl Rng {
     /// A number below `bound`, which isn't 0.
     pub fn below(&mut self, bound: u64) -> u64 {
         self.bits() % bound
+    }
+
+    /// One of several, of which there is at least one.
+    pub fn one<'a, T>(&mut self, of: &'a [T]) -> &'a T {
+        &of[usize::try_from(self.below(of.len() as u64)).unwrap_or(0)]
     }
 
     /// True in so many of 100 cases.

@@ -1,9 +1,16 @@
-//! A worker: its process with the session, and its keeper with the tasks' processes, which outlives it.
+//! A worker's process: the production session, with its I/O done by the world. Its keeper is a process of its own
+//! ([`crate::keeper`]), which outlives it.
 
-use crate::world::{Happening, Plant, Why, World};
+use crate::{
+    clock::Clock,
+    keeper::{Command, Keeper, exited},
+    net::End,
+    plant::Plant,
+    rare::Rare,
+    world::{Happening, World},
+};
 use domain::{
-    AttemptId, Exit, Frame, HeldAttempt, HeldPhase, Hello, Incarnation, KillLevel, OrderBatch, Run, Start, StreamName,
-    Totals, UnixMillis, WorkerId,
+    AttemptId, Frame, HeldAttempt, HeldPhase, Hello, Incarnation, KillLevel, Monotonic, OrderBatch, Start, WorkerId,
 };
 use session::{Effect, Input, Known, Session, SessionConfig};
 use std::{
@@ -11,70 +18,78 @@ use std::{
     time::Duration,
 };
 
+/// Time between two ticks of the worker's loop.
+const TICK: Duration = Duration::from_millis(500);
+/// Attempts that a worker holds, at most: its slots, what is sent ahead, and ends that aren't acknowledged.
+const HELD: usize = 9_000;
+
 /// A machine with a worker.
 pub(crate) struct Worker {
     name: String,
-    slots: u32,
+    pub slots: u32,
+    /// On its disk.
     known: Known,
-    /// The process: its number, its session, its connection.
-    process: Option<Process>,
+    /// How often the machine was started.
+    pub boots: u64,
+    pub clock: Clock,
+    pub process: Option<Process>,
     processes: u64,
-    keeper: Keeper,
+    pub keeper: Keeper,
+    /// Since when nothing has disturbed its contact with the scheduler that reigns.
+    pub contact: Option<Monotonic>,
+    /// When a scheduler last heard of it.
+    pub heard: Monotonic,
 }
 
-struct Process {
-    number: u64,
-    session: Session,
-    connection: Option<u64>,
-}
-
-/// The keeper: what runs, and what is kept until it is acknowledged.
-#[derive(Default)]
-struct Keeper {
-    number: u64,
-    kept: BTreeMap<AttemptId, Kept>,
-}
-
-struct Kept {
-    frames: Vec<Frame>,
-    totals: Totals,
-    exit: Option<Exit>,
-    killed: bool,
+pub(crate) struct Process {
+    pub number: u64,
+    pub session: Session,
+    pub connection: Option<u64>,
+    /// It stands still until then.
+    pub frozen: Monotonic,
 }
 
 impl Worker {
-    pub fn new(number: usize, slots: u32) -> Self {
+    pub fn new(number: usize, slots: u32, clock: Clock) -> Self {
         Self {
             name: format!("w{number}"),
             slots,
             known: Known::default(),
+            boots: 1,
+            clock,
             process: None,
             processes: 0,
             keeper: Keeper::default(),
+            contact: None,
+            heard: Monotonic::default(),
         }
+    }
+
+    pub fn id(&self) -> WorkerId {
+        WorkerId::new(&self.name)
     }
 
     /// Nothing runs and nothing waits to be acknowledged.
     pub fn is_idle(&self) -> bool {
-        self.keeper.kept.is_empty() && self.process.as_ref().is_some_and(|p| p.session.held().next().is_none())
+        self.keeper.is_empty() && self.process.as_ref().is_some_and(|p| p.session.held().next().is_none())
     }
 
-    /// Attempts whose processes run.
-    pub fn running(&self) -> impl Iterator<Item = AttemptId> {
-        self.keeper.kept.iter().filter(|(_, kept)| kept.exit.is_none()).map(|(attempt, _)| *attempt)
+    /// The newest epoch that it has seen.
+    pub fn epoch(&self) -> domain::Epoch {
+        self.known.epoch
     }
 
-    fn hello(&self) -> Hello {
+    fn hello(&self, slots: u32) -> Hello {
         Hello {
-            worker: WorkerId::new(&self.name),
-            incarnation: Incarnation("boot".into()),
+            worker: self.id(),
+            incarnation: Incarnation(format!("boot-{}", self.boots).into()),
             labels: BTreeMap::new(),
             shell: true,
             handlers: BTreeSet::new(),
             demo: false,
             highest_epoch: domain::Epoch::default(),
             held: Vec::new(),
-            slots: self.slots,
+            slots,
             address: String::new(),
             kill_level: Some(KillLevel::CgroupV2),
             version: String::new(),
@@ -83,253 +98,199 @@ impl Worker {
 }
 
 impl World {
+    /// What time it is on a worker's machine.
+    pub(crate) fn time_at(&self, worker: usize) -> Monotonic {
+        self.workers[worker].clock.read(self.now).mono
+    }
+
+    /// Gives a worker's process an input, if it is up.
+    pub(crate) fn inform(&mut self, worker: usize, input: Input) {
+        let now = self.time_at(worker);
+        if let Some(process) = &mut self.workers[worker].process {
+            process.session.handle(now, input);
+            self.flush(worker);
+        }
+    }
+
     pub(crate) fn start_worker(&mut self, worker: usize) {
+        let now = self.time_at(worker);
+        let slots_ignored = self.plan.plant == Some(Plant::SlotsIgnored);
         let me = &mut self.workers[worker];
         if me.process.is_some() {
             return;
         }
+        // What a dead keeper left is swept before anything is said of it.
+        me.keeper.orphans.clear();
         me.processes += 1;
         let number = me.processes;
-        let config = SessionConfig { hello: me.hello(), prefetch_max: 8, known: me.known.clone() };
-        let mut session = Session::new(config);
-        let held = |(attempt, kept): (&AttemptId, &Kept)| {
-            let phase = if kept.exit.is_some() { HeldPhase::Exited } else { HeldPhase::Running };
-            HeldAttempt { attempt: *attempt, phase, totals: kept.totals }
-        };
-        session.handle(self.now, Input::Kept(me.keeper.kept.iter().map(held).collect()));
-        for (attempt, kept) in &me.keeper.kept {
-            for frame in &kept.frames {
-                session.handle(self.now, Input::Frame(frame.clone()));
+        let hello = me.hello(me.slots + u32::from(slots_ignored));
+        let mut session = Session::new(SessionConfig { hello, prefetch_max: 8, known: me.known.clone() });
+        let mut kept = Vec::new();
+        for (attempt, one) in &me.keeper.kept {
+            let phase = if one.exit.is_some() { HeldPhase::Exited } else { HeldPhase::Running };
+            kept.push(HeldAttempt { attempt: *attempt, phase, totals: one.totals });
+        }
+        let adopted = !kept.is_empty();
+        session.handle(now, Input::Kept(kept));
+        for (attempt, one) in &me.keeper.kept {
+            for frame in &one.frames {
+                session.handle(now, Input::Frame(frame.clone()));
             }
-            if let Some(exit) = &kept.exit {
-                session.handle(self.now, exited(*attempt, exit, kept.totals));
+            if let Some(exit) = &one.exit {
+                session.handle(now, exited(*attempt, exit, one.totals));
             }
         }
-        me.process = Some(Process { number, session, connection: None });
+        me.process = Some(Process { number, session, connection: None, frozen: self.now });
+        if adopted {
+            self.sometimes(Rare::Adopted);
+        }
         self.after(Duration::ZERO, Happening::Connect { worker, process: number });
-        self.after(Duration::from_millis(250), Happening::WorkerTick { worker, process: number });
+        self.after(TICK, Happening::WorkerTick { worker, process: number });
         self.flush(worker);
     }
 
-    pub(crate) fn crash_worker(&mut self, worker: usize) {
-        self.cut(worker);
-        if self.workers[worker].process.take().is_some() {
-            let delay = self.rng.ms(1, 90_000);
-            self.after(delay, Happening::WorkerStart { worker });
-        }
-    }
-
-    /// The keeper dies, and what it ran with it: swept by the worker.
-    pub(crate) fn crash_keeper(&mut self, worker: usize) {
-        let me = &mut self.workers[worker];
-        me.keeper.number += 1;
-        let kept = std::mem::take(&mut me.keeper.kept);
-        if let Some(process) = &mut me.process {
-            for attempt in kept.keys() {
-                process.session.handle(self.now, Input::KeeperLost { attempt: *attempt });
+    /// The process is killed; its keeper lives on.
+    pub(crate) fn crash_worker(&mut self, worker: usize, tell: bool, back: Duration) {
+        if let Some(process) = self.workers[worker].process.take() {
+            if let Some(connection) = process.connection {
+                self.hang_up(End::Worker, connection, tell);
             }
-            self.flush(worker);
+            self.after(back, Happening::WorkerStart { worker });
         }
     }
 
     pub(crate) fn connect_worker(&mut self, worker: usize, number: u64) {
-        let up = self.scheduler.process.is_some();
+        self.workers[worker].contact = None;
         let Some(process) = self.workers[worker].process.as_ref().filter(|p| p.number == number) else { return };
         if process.connection.is_some() {
             return;
         }
-        if !up {
+        // Usually the one that reigns answers at the address; one that was deposed may as well.
+        let all: Vec<u64> = self.house.processes.keys().copied().collect();
+        let Some(newest) = all.last().copied() else {
             let delay = self.rng.ms(100, 2_000);
             return self.after(delay, Happening::Connect { worker, process: number });
-        }
-        let connection = self.connect(worker);
+        };
+        let to = if self.rng.percent(70) { newest } else { *self.rng.one(&all) };
+        let connection = self.open(worker, number, to);
         if let Some(process) = &mut self.workers[worker].process {
             process.connection = Some(connection);
-            process.session.handle(self.now, Input::Connected);
-            process.session.handle(self.now, Input::OutputConnected);
         }
-        self.flush(worker);
+        self.inform(worker, Input::Connected);
+        self.inform(worker, Input::OutputConnected);
     }
 
-    /// Breaks a worker's connection: what is under way is lost, and both sides notice, the scheduler perhaps later.
-    pub(crate) fn cut(&mut self, worker: usize) {
+    /// The worker's end of its connection is gone: it tries again after a while.
+    fn lose_connection(&mut self, worker: usize) {
         let Some(process) = &mut self.workers[worker].process else { return };
-        let Some(connection) = process.connection.take() else { return };
+        process.connection = None;
         let number = process.number;
-        process.session.handle(self.now, Input::Disconnected);
-        process.session.handle(self.now, Input::OutputDisconnected);
-        self.connections.remove(&connection);
-        self.tell(engine::Input::Closed { session: engine::SessionId(connection) });
         let delay = self.rng.ms(100, 2_000);
         self.after(delay, Happening::Connect { worker, process: number });
-        self.flush(worker);
+        self.inform(worker, Input::Disconnected);
+        self.inform(worker, Input::OutputDisconnected);
+    }
+
+    /// The worker's process whose connection this is, if it still is.
+    fn owner(&self, connection: u64) -> Option<usize> {
+        let worker = self.net.open.get(&connection)?.worker;
+        let process = self.workers[worker].process.as_ref()?;
+        (process.connection == Some(connection)).then_some(worker)
+    }
+
+    pub(crate) fn closed_at_worker(&mut self, connection: u64) {
+        let owner = self.owner(connection);
+        self.hang_up(End::Worker, connection, false);
+        if let Some(worker) = owner {
+            self.lose_connection(worker);
+        }
     }
 
     pub(crate) fn tick_worker(&mut self, worker: usize, number: u64) {
-        let Some(process) = self.workers[worker].process.as_mut().filter(|p| p.number == number) else { return };
-        process.session.handle(self.now, Input::Tick);
-        self.after(Duration::from_millis(250), Happening::WorkerTick { worker, process: number });
-        self.flush(worker);
-        if !self.calm && self.rng.percent(25) {
-            self.misfortune(worker);
+        if self.workers[worker].process.as_ref().is_none_or(|p| p.number != number) {
+            return;
         }
-    }
-
-    /// The storm: about once a second and worker, something may break.
-    fn misfortune(&mut self, worker: usize) {
-        if self.rng.percent(self.faults.cut) {
-            self.after(Duration::ZERO, Happening::Cut { worker });
-        }
-        if self.rng.percent(self.faults.worker_crash) {
-            self.after(Duration::ZERO, Happening::WorkerCrash { worker });
-        }
-        if self.rng.percent(self.faults.keeper_crash) {
-            self.after(Duration::ZERO, Happening::KeeperCrash { worker });
-        }
-        if self.rng.percent(self.faults.scheduler_crash) {
-            self.after(Duration::ZERO, Happening::SchedulerCrash);
-        }
+        self.after(TICK, Happening::WorkerTick { worker, process: number });
+        self.inform(worker, Input::Tick);
+        let held = self.workers[worker].process.as_ref().map_or(0, |p| p.session.held().count());
+        assert!(held < HELD, "what a worker holds is bounded");
+        self.check_processes(worker);
     }
 
     /// Orders arrive.
-    pub(crate) fn order(&mut self, connection: u64, batch: OrderBatch) {
-        let Some(worker) = self.connections.get(&connection).map(|c| c.worker) else { return };
-        let Some(process) = &mut self.workers[worker].process else { return };
-        process.session.handle(self.now, Input::Orders(batch));
-        self.flush(worker);
+    pub(crate) fn order(&mut self, connection: u64, mut batch: OrderBatch) {
+        if !self.arrives(End::Worker, connection) {
+            return;
+        }
+        let Some(worker) = self.owner(connection) else { return };
+        let epoch = self.workers[worker].known.epoch;
+        if self.plan.plant == Some(Plant::StaleOrderTaken) {
+            batch.epoch = batch.epoch.max(epoch);
+        }
+        self.inform(worker, Input::Orders(batch));
     }
 
     pub(crate) fn acked(&mut self, connection: u64, attempt: AttemptId, number: u64) {
-        let Some(worker) = self.connections.get(&connection).map(|c| c.worker) else { return };
-        let Some(process) = &mut self.workers[worker].process else { return };
-        process.session.handle(self.now, Input::FramesAcked { attempt, number });
-        self.flush(worker);
+        if !self.arrives(End::Worker, connection) {
+            return;
+        }
+        if let Some(worker) = self.owner(connection) {
+            self.inform(worker, Input::FramesAcked { attempt, number });
+        }
     }
 
     /// Does what the session wants.
-    fn flush(&mut self, worker: usize) {
+    pub(crate) fn flush(&mut self, worker: usize) {
         loop {
+            let now = self.time_at(worker);
             let Some(process) = &mut self.workers[worker].process else { return };
-            let effects = process.session.drain(self.now);
+            let effects = process.session.drain(now);
             if effects.is_empty() {
                 return;
             }
-            let connection = process.connection;
             for effect in effects {
-                self.carry_out(worker, connection, effect);
+                self.carry_out(worker, effect);
             }
         }
     }
 
-    fn carry_out(&mut self, worker: usize, connection: Option<u64>, effect: Effect) {
+    fn carry_out(&mut self, worker: usize, effect: Effect) {
+        let connection = self.workers[worker].process.as_ref().and_then(|p| p.connection);
         match effect {
             Effect::Send(message) => {
                 let Some(connection) = connection else { return };
-                self.send_up(connection, |connection| Happening::ToScheduler { connection, message });
+                self.send(End::Scheduler, connection, Happening::ToScheduler { connection, message });
             }
             Effect::SendFrames(frames) => {
-                let frames = frames.iter().map(|f| Frame::clone(f)).collect();
                 let Some(connection) = connection else { return };
-                self.send_up(connection, |connection| Happening::Frames { connection, frames });
+                let frames = frames.iter().map(|f| Frame::clone(f)).collect();
+                self.send(End::Scheduler, connection, Happening::Frames { connection, frames });
             }
-            Effect::Start(start) => self.start_process(worker, &start),
-            Effect::Kill(attempt) => {
-                let keeper = &mut self.workers[worker].keeper;
-                let number = keeper.number;
-                if let Some(kept) = keeper.kept.get_mut(&attempt).filter(|k| k.exit.is_none() && !k.killed) {
-                    kept.killed = true;
-                    let delay = self.rng.ms(1, 5_000);
-                    self.after(delay, Happening::Exit { worker, keeper: number, attempt, why: Why::Killed });
-                }
-            }
-            Effect::Release { attempt, frame } => {
-                if let Some(kept) = self.workers[worker].keeper.kept.get_mut(&attempt) {
-                    kept.frames.retain(|f| f.number > frame);
-                }
-            }
-            Effect::Drop(attempt) => {
-                let kept = self.workers[worker].keeper.kept.remove(&attempt);
-                assert!(kept.is_none_or(|k| k.exit.is_some()), "{attempt:?} is dropped while it runs");
-            }
+            Effect::Start(start) => self.start_twice(worker, start),
+            Effect::Kill(attempt) => self.command(worker, Command::Kill(attempt)),
+            Effect::Release { attempt, frame } => self.command(worker, Command::Release(attempt, frame)),
+            Effect::Drop(attempt) => self.command(worker, Command::Drop(attempt)),
             Effect::Remember(known) => self.workers[worker].known = known,
-            Effect::Disconnect(_) => self.cut(worker),
-        }
-    }
-
-    fn start_process(&mut self, worker: usize, start: &Start) {
-        let attempt = start.attempt;
-        self.checks.started(attempt);
-        if self.plan.plant == Some(Plant::DoubleStart) && self.rng.percent(1) {
-            self.checks.started(attempt);
-        }
-        self.report.attempts += 1;
-        let frames = self.draw_frames(attempt);
-        let mut totals = Totals::default();
-        frames.iter().for_each(|f| totals.add(f));
-        let endless = matches!(&start.spec.run, Run::Shell(shell) if shell.command == "endless");
-        let runs = if endless {
-            Duration::MAX
-        } else if self.rng.percent(50) {
-            self.rng.ms(0, 15)
-        } else {
-            self.rng.ms(1, 30_000)
-        };
-        let limit = start.spec.timeout.unwrap_or(Duration::MAX);
-        let (runs, why) = if limit <= runs { (limit, Why::Timeout) } else { (runs, Why::Itself) };
-        let me = &mut self.workers[worker];
-        let number = me.keeper.number;
-        me.keeper.kept.insert(attempt, Kept { frames: frames.clone(), totals, exit: None, killed: false });
-        let running = me.running().count();
-        assert!(running <= me.slots as usize, "{running} attempts run on {} slots", me.slots);
-        if let Some(process) = &mut me.process {
-            process.session.handle(self.now, Input::Started { attempt });
-            for frame in frames {
-                process.session.handle(self.now, Input::Frame(frame));
+            Effect::Disconnect(why) => {
+                if why.starts_with("orders of epoch") {
+                    self.sometimes(Rare::StaleOrder);
+                }
+                if why.starts_with("nothing was heard") {
+                    self.sometimes(Rare::WorkerNoticed);
+                }
+                if let Some(connection) = connection {
+                    self.hang_up(End::Worker, connection, true);
+                }
+                self.lose_connection(worker);
             }
         }
-        if runs < Duration::MAX {
-            self.after(runs, Happening::Exit { worker, keeper: number, attempt, why });
-        }
     }
 
-    /// Most write little, some more than fits into an exit report.
-    fn draw_frames(&mut self, attempt: AttemptId) -> Vec<Frame> {
-        let (count, bytes) = if self.rng.percent(10) { (4, 20_000) } else { (self.rng.below(3), 8) };
-        let frame = |number: u64| Frame {
-            attempt,
-            number,
-            stream: StreamName::Stdout,
-            offset: (number - 1) * bytes,
-            at: UnixMillis(0),
-            data: vec![0; usize::try_from(bytes).unwrap_or(0)],
-            dropped: 0,
-        };
-        (1..=count).map(frame).collect()
-    }
-
-    /// A process ends.
-    pub(crate) fn exit(&mut self, worker: usize, keeper: u64, attempt: AttemptId, why: Why) {
-        let failed = self.rng.percent(20);
-        let me = &mut self.workers[worker];
-        if me.keeper.number != keeper {
-            return;
+    /// Once, unless that is the bug.
+    fn start_twice(&mut self, worker: usize, start: Start) {
+        if self.plan.plant == Some(Plant::DoubleStart) && self.rng.percent(1) {
+            self.command(worker, Command::Start(start.clone()));
         }
-        let Some(kept) = me.keeper.kept.get_mut(&attempt).filter(|k| k.exit.is_none()) else { return };
-        let exit = match why {
-            Why::Itself => Exit::Code(i32::from(failed)),
-            Why::Timeout => Exit::TimedOut(Duration::from_secs(20)),
-            Why::Killed => Exit::Killed,
-        };
-        kept.exit = Some(exit.clone());
-        self.checks.exited(attempt, &exit, kept.totals);
-        let input = exited(attempt, &exit, kept.totals);
-        if let Some(process) = &mut me.process {
-            process.session.handle(self.now, input);
-            self.flush(worker);
-        }
+        self.command(worker, Command::Start(start));
     }
-}
-
-fn exited(attempt: AttemptId, exit: &Exit, totals: Totals) -> Input {
-    Input::Exited { attempt, exit: exit.clone(), totals, result: Vec::new(), run_us: 1_000, tree_gone: true }
 }

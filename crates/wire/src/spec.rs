@@ -2,7 +2,7 @@
 
 use crate::{array, v1};
 use domain::{
-    Error, HandlerRun, IdempotencyKey, Result, RetryPolicy, Run, ShellRun, Spec, UnixMillis, WorkerId, limits,
+    Error, HandlerRun, IdempotencyKey, OnLost, Result, RetryPolicy, Run, ShellRun, Spec, UnixMillis, WorkerId, limits,
 };
 use prost::Message as _;
 use std::{sync::Arc, time::Duration};
@@ -30,6 +30,7 @@ pub fn spec(wire: v1::TaskSpec) -> Result<(Spec, Vec<Arc<str>>)> {
         timeout_ms,
         array,
         run_at_ms,
+        on_lost,
         run,
     } = wire;
     let max_retries = u32::try_from(max_retries)
@@ -41,6 +42,7 @@ pub fn spec(wire: v1::TaskSpec) -> Result<(Spec, Vec<Arc<str>>)> {
         run: run_from(run, payload)?,
         timeout: timeout_from(timeout_secs, timeout_ms)?,
         retry: RetryPolicy { max_retries },
+        on_lost: on_lost_from(on_lost)?,
         key: None,
         worker: if worker.is_empty() { None } else { Some(WorkerId::new(&worker)) },
         labels,
@@ -85,8 +87,21 @@ impl From<&Spec> for v1::TaskSpec {
 
 /// A spec without what makes it an array's: what each member runs.
 pub(crate) fn one_member(spec: &Spec) -> v1::TaskSpec {
-    let Spec { name, description, run, timeout, retry, key: _, worker, labels, priority, queue, run_at, array: _ } =
-        spec;
+    let Spec {
+        name,
+        description,
+        run,
+        timeout,
+        retry,
+        on_lost,
+        key: _,
+        worker,
+        labels,
+        priority,
+        queue,
+        run_at,
+        array: _,
+    } = spec;
     let (timeout_secs, timeout_ms) = timeout_to(*timeout);
     let (run, payload) = run_to(run);
     v1::TaskSpec {
@@ -103,7 +118,26 @@ pub(crate) fn one_member(spec: &Spec) -> v1::TaskSpec {
         timeout_ms,
         array: None,
         run_at_ms: run_at.map_or(0, |at| at.0),
+        on_lost: on_lost_to(*on_lost).into(),
         run,
+    }
+}
+
+fn on_lost_from(wire: i32) -> Result<OnLost> {
+    match v1::OnLost::try_from(wire) {
+        Ok(v1::OnLost::Unspecified | v1::OnLost::Retry) => Ok(OnLost::Retry),
+        Ok(v1::OnLost::Fail) => Ok(OnLost::Fail),
+        Ok(v1::OnLost::Wait) => Ok(OnLost::Wait),
+        Err(_) => Err(Error::field("on_lost", "must be retry, fail or wait")),
+    }
+}
+
+/// The default is left out: specs that don't choose look, and hash, as they did before there was a choice.
+fn on_lost_to(on_lost: OnLost) -> v1::OnLost {
+    match on_lost {
+        OnLost::Retry => v1::OnLost::Unspecified,
+        OnLost::Fail => v1::OnLost::Fail,
+        OnLost::Wait => v1::OnLost::Wait,
     }
 }
 

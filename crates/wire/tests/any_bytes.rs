@@ -32,11 +32,11 @@ prop_compose! {
               timeout_secs in prop_oneof![0..3_000_000_i32, any::<i32>()], max_retries in prop_oneof![0..=100_i32, any::<i32>()],
               idempotency_key in ".{0,3}", worker in "[a-z./ ]{0,4}", labels in words(), priority: i32,
               queue in "[a-z]{0,4}", timeout_ms in proptest::option::of(prop_oneof![0..10_000_i64, any::<i64>()]),
-              run_at_ms in prop_oneof![0..10_000_i64, any::<i64>()], array in proptest::option::of(array()),
+              run_at_ms in prop_oneof![0..10_000_i64, any::<i64>()], array in proptest::option::of(array()), on_lost in -1..5_i32,
               run in proptest::option::of(shell().prop_map(Run::Shell))) -> v1::TaskSpec {
         let payload = if run.is_some() { Vec::new() } else { payload };
         v1::TaskSpec { name, description, payload, timeout_secs, max_retries, idempotency_key, worker, labels, priority,
-                       queue, timeout_ms, run_at_ms, array, run }
+                       queue, timeout_ms, run_at_ms, on_lost, array, run }
     }
 }
 

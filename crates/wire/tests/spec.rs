@@ -40,6 +40,7 @@ fn what_is_left_out_has_its_default() {
         run: Run::Handler(HandlerRun::default()),
         timeout: Some(Duration::from_secs(300)),
         retry: RetryPolicy { max_retries: 0 },
+        on_lost: domain::OnLost::Retry,
         key: None,
         worker: None,
         labels: BTreeMap::new(),
@@ -99,6 +100,7 @@ fn wrong_values_are_refused_by_the_name_of_their_field() {
         ("shell.env", env("A=B", "")),
         ("shell.env", env("", "x")),
         ("shell.env", env("A", "\0")),
+        ("on_lost", v1::TaskSpec { on_lost: 4, ..handler() }),
         ("run_at_ms", v1::TaskSpec { run_at_ms: -1, ..handler() }),
         ("run_at_ms", v1::TaskSpec { run_at_ms: i64::MAX, ..handler() }),
         ("array.ranges", array(&[], &[])),
@@ -135,6 +137,7 @@ fn everything_asked_arrives() {
         run,
         timeout: None,
         retry: RetryPolicy { max_retries: 100 },
+        on_lost: domain::OnLost::Wait,
         key: None,
         worker: Some(WorkerId::new("w1")),
         labels: [("gpu".into(), "a100".into())].into(),
@@ -160,6 +163,8 @@ fn the_same_wish_under_the_same_key_is_the_same_submit() {
     let wish = v1::TaskSpec { idempotency_key: "k".into(), ..shell("true") };
     let spelled_out = v1::TaskSpec { queue: "default".into(), timeout_secs: 300, ..wish.clone() };
     assert_eq!(key(wish.clone()), key(spelled_out));
+    let default = v1::TaskSpec { on_lost: v1::OnLost::Retry.into(), ..wish.clone() };
+    assert_eq!(key(wish.clone()), key(default), "the default is the same, said or not");
     let other = key(v1::TaskSpec { priority: 1, ..wish.clone() });
     assert_eq!(other.key, key(wish.clone()).key);
     assert_ne!(other.body, key(wish).body, "another body is seen");

@@ -82,6 +82,7 @@ fn orders_keep_everything() {
         run: Run::Handler(HandlerRun { payload: vec![1, 2] }),
         timeout: Some(Duration::from_millis(1_500)),
         retry: RetryPolicy { max_retries: 2 },
+        on_lost: domain::OnLost::Fail,
         key: None,
         worker: Some(WorkerId::new("w")),
         labels: BTreeMap::from([("a".into(), "b".into())]),

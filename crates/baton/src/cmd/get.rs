@@ -1,6 +1,6 @@
 //! `baton get ID`: one task as it stands.
 
-use crate::{escape::shown, exit::ExitStatus, failure::Failure, printer, printer::Form, task_ids, view};
+use crate::{escape::shown, exit::ExitStatus, failure::Failure, on_lost, printer, printer::Form, task_ids, view};
 use clap::Args;
 use client::Client;
 use wire::v1;
@@ -34,6 +34,7 @@ fn sheet(task: &v1::Task) -> Vec<String> {
         say("name", spec.name.clone());
         say("runs", view::command(spec));
         say("queue", spec.queue.clone());
+        say("on lost", on_lost::word(spec.on_lost));
     }
     say("retry of", task.retry_of.clone());
     say("entry", task.entry.clone().unwrap_or_default());

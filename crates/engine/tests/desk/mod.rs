@@ -39,6 +39,7 @@ pub fn shell() -> Spec {
         run: Run::Shell(ShellRun { command: "true".into(), ..ShellRun::default() }),
         timeout: None,
         retry: RetryPolicy { max_retries: 0 },
+        on_lost: domain::OnLost::Retry,
         key: None,
         worker: None,
         labels: BTreeMap::new(),

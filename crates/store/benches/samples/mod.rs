@@ -16,6 +16,7 @@ pub fn queued(n: u64) -> Task {
             run: Run::Handler(HandlerRun::default()),
             timeout: Some(Duration::from_secs(300)),
             retry: RetryPolicy { max_retries: 0 },
+            on_lost: domain::OnLost::Retry,
             key: None,
             worker: None,
             labels: BTreeMap::new(),

@@ -22,6 +22,7 @@ pub fn queued(n: u64) -> Task {
             run: Run::Handler(HandlerRun { payload: vec![0, 255, n as u8] }),
             timeout: Some(Duration::from_micros(1_500)),
             retry: RetryPolicy { max_retries: 3 },
+            on_lost: domain::OnLost::Wait,
             key: None,
             worker: None,
             labels: BTreeMap::from([("gpu".into(), "a100".into())]),

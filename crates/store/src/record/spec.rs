@@ -2,7 +2,8 @@
 
 use super::{Nothing, Unreadable, nanos};
 use domain::{
-    ArraySpec, HandlerRun, IdempotencyKey, Range, Ranges, RetryPolicy, Run, ShellRun, Spec, UnixMillis, WorkerId,
+    ArraySpec, HandlerRun, IdempotencyKey, OnLost, Range, Ranges, RetryPolicy, Run, ShellRun, Spec, UnixMillis,
+    WorkerId,
 };
 use prost::Message;
 use std::{collections::BTreeMap, time::Duration};
@@ -33,6 +34,9 @@ struct SpecRecord {
     run_at_ms: Option<i64>,
     #[prost(message, optional, tag = "13")]
     array: Option<ArrayRecord>,
+    /// [`OnLost::code`].
+    #[prost(uint32, tag = "14")]
+    on_lost: u32,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -82,7 +86,8 @@ pub(crate) fn input(spec: &Spec) -> &[u8] {
 
 /// The spec without its input.
 pub(crate) fn encode_spec(spec: &Spec) -> Vec<u8> {
-    let Spec { name, description, run, timeout, retry, key, worker, labels, priority, queue, run_at, array } = spec;
+    let Spec { name, description, run, timeout, retry, on_lost, key, worker, labels, priority, queue, run_at, array } =
+        spec;
     let RetryPolicy { max_retries } = *retry;
     SpecRecord {
         name: name.clone(),
@@ -108,6 +113,7 @@ pub(crate) fn encode_spec(spec: &Spec) -> Vec<u8> {
             bounds: ranges.parts().iter().flat_map(|Range { first, last }| [*first, *last]).collect(),
             entries: *entries,
         }),
+        on_lost: on_lost.code().into(),
     }
     .encode_to_vec()
 }
@@ -127,6 +133,7 @@ pub(crate) fn decode_spec(bytes: &[u8], input: Vec<u8>) -> Result<Spec, Unreadab
         run,
         run_at_ms,
         array,
+        on_lost,
     } = SpecRecord::decode(bytes)?;
     let run = match run.ok_or_else(|| Unreadable::missing("way to run"))? {
         RunRecord::Shell(ShellRecord { command, args, working_dir, env }) => {
@@ -140,6 +147,7 @@ pub(crate) fn decode_spec(bytes: &[u8], input: Vec<u8>) -> Result<Spec, Unreadab
         run,
         timeout: timeout_nanos.map(Duration::from_nanos),
         retry: RetryPolicy { max_retries },
+        on_lost: OnLost::from_code(on_lost).ok_or_else(|| Unreadable::missing("known way to go on after a loss"))?,
         key: key.map(decode_key).transpose()?,
         worker: worker.as_deref().map(WorkerId::new),
         labels,

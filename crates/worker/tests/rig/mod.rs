@@ -223,6 +223,7 @@ pub fn spec(name: &str, run: Run) -> Spec {
         run,
         timeout: Some(Duration::from_secs(300)),
         retry: domain::RetryPolicy { max_retries: 0 },
+        on_lost: domain::OnLost::Retry,
         key: None,
         worker: None,
         labels: Default::default(),

@@ -13,7 +13,7 @@ pub const HELP: &str = r#"Files of tasks (--from-json): one JSON list of entries
   {"handler": "resize", "payload": {"w": 9}}    a handler's task; what is no string is
                                                 passed as JSON
 and may say name, description, env {NAME: VALUE}, working_dir, stdin, queue, priority,
-timeout "5m", retries, worker, labels {KEY: VALUE}, idempotency_key, array "1-1000",
+timeout "5m", retries, on_lost "wait", worker, labels {KEY: VALUE}, idempotency_key, array "1-1000",
 run_at "2026-01-31T06:00:00Z" or delay "10m"; for bytes that are no text payload_base64,
 stdin_base64. The fields of the protocol's TaskSpec are understood as well: shell {command,
 args, working_dir, env, stdin}, timeout_secs, timeout_ms, max_retries, run_at_ms, array

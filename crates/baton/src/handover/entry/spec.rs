@@ -5,7 +5,7 @@ use super::{
     form::{Array, Entry, Shell},
 };
 use crate::{
-    duration,
+    duration, on_lost,
     task_options::{Defaults, name_of},
     when,
 };
@@ -35,6 +35,7 @@ impl Entry {
             timeout_ms,
             retries,
             max_retries,
+            on_lost,
             idempotency_key,
             worker,
             labels,
@@ -66,6 +67,7 @@ impl Entry {
             timeout_ms,
             array: array.map(|Array(array)| array),
             run_at_ms: start(run_at, run_at_ms, delay, now_ms)?.unwrap_or(base.run_at_ms),
+            on_lost: on_lost_of(on_lost)?.unwrap_or(base.on_lost),
             run,
         })
     }
@@ -203,6 +205,11 @@ fn limit(
     }
 }
 
+fn on_lost_of(word: Option<String>) -> Result<Option<i32>, String> {
+    let parsed = word.map(|word| on_lost::parse(&word).map_err(|why| format!("on_lost: {why}"))).transpose()?;
+    Ok(parsed.map(i32::from))
+}
+
 /// From when on it may run, in Unix milliseconds.
 fn start(at: Option<String>, at_ms: Option<i64>, delay: Option<String>, now_ms: i64) -> Result<Option<i64>, String> {
     let at = at.map(|text| when::time(&text).map_err(|why| format!("run_at: {why}"))).transpose()?;
@@ -267,7 +274,7 @@ mod tests {
         let spec = read(
             r#"{"name": "n", "args": ["a", "b c"], "env": {"X": "é"}, "working_dir": "/tmp", "stdin": "in", "queue": "z",
                 "priority": -5, "timeout": "1m30s", "retries": 0, "worker": "w1", "idempotency_key": "k",
-                "array": "1-3,7", "delay": "10s", "description": "d"}"#,
+                "array": "1-3,7", "delay": "10s", "description": "d", "on_lost": "wait"}"#,
         )
         .unwrap();
         let run = shell(&spec);
@@ -277,6 +284,7 @@ mod tests {
         );
         assert_eq!((&*spec.queue, spec.priority, spec.timeout_ms, spec.max_retries), ("z", -5, Some(90_000), 0));
         assert_eq!((&*spec.worker, &*spec.idempotency_key, spec.run_at_ms), ("w1", "k", NOW_MS + 10_000));
+        assert_eq!(spec.on_lost, i32::from(v1::OnLost::Wait));
         let ranges = spec.array.unwrap().ranges;
         assert_eq!(ranges, [v1::Range { first: 1, last: 3 }, v1::Range { first: 7, last: 7 }]);
     }
@@ -341,6 +349,7 @@ mod tests {
             (r#"{"command": "x", "timeout": "5s", "timeout_secs": 5}"#, "timeout_secs: stands beside"),
             (r#"{"command": "x", "retries": 101}"#, "max_retries: must be 0 to 100"),
             (r#"{"command": "x", "retries": 1, "max_retries": 1}"#, "max_retries: stands beside `retries`"),
+            (r#"{"command": "x", "on_lost": "give up"}"#, "on_lost: must be retry, fail or wait"),
             (r#"{"command": "x", "array": "3-1"}"#, "array: 3-1 ends before it begins"),
             (r#"{"command": "x", "array": 5}"#, "array: invalid type: integer `5`, expected indexes"),
             (r#"{"command": "x", "run_at": "soon"}"#, "run_at: "),

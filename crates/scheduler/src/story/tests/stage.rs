@@ -70,6 +70,7 @@ pub fn accepted(array: Option<ArraySpec>) -> Task {
         run: Run::Handler(HandlerRun::default()),
         timeout: None,
         retry: RetryPolicy { max_retries: 0 },
+        on_lost: domain::OnLost::Retry,
         key: None,
         worker: None,
         labels: BTreeMap::new(),
