@@ -203,12 +203,13 @@ impl Session {
 
     /// The keeper holds this from an earlier process. Whether its start was acknowledged is not known: say it again.
     fn adopt(&mut self, kept: HeldAttempt) {
-        let HeldAttempt { attempt, phase, totals: _ } = kept;
+        let HeldAttempt { attempt, phase, totals } = kept;
         if self.held.contains_key(&attempt) {
             return;
         }
         let mut held = Held::new(Phase::Running);
         held.executed = true;
+        held.totals = totals;
         self.held.insert(attempt, held);
         self.running += 1;
         match phase {

@@ -98,6 +98,8 @@ pub(crate) async fn open(
 }
 
 fn held_attempt(kept: &KeptAttempt) -> HeldAttempt {
-    let KeptAttempt { attempt, exited, totals, released: _ } = *kept;
-    HeldAttempt { attempt, phase: if exited { HeldPhase::Exited } else { HeldPhase::Running }, totals }
+    let KeptAttempt { attempt, exited, totals: _, released } = *kept;
+    // What isn't released comes again and is counted then.
+    let phase = if exited { HeldPhase::Exited } else { HeldPhase::Running };
+    HeldAttempt { attempt, phase, totals: released }
 }

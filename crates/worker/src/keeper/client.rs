@@ -2,7 +2,7 @@
 //!
 //! Must never wait for the keeper's answer: commands go out, events come in, and they are independent.
 
-use super::event::{KeeperEvent, Launch};
+use super::event::{KeeperEvent, Launch, SpoolLimits};
 use super::{codec, message as m, paths::DataDir, spawn};
 use domain::{AttemptId, Error, FrameNo, KillLevel, Kind, Result, WorkerId};
 use std::{ffi::OsString, io, path::Path, path::PathBuf, time::Duration};
@@ -35,12 +35,15 @@ pub struct KeeperOptions {
     pub worker: WorkerId,
     /// Use no better way of killing than this, for a newly started keeper; `None`: the best there is.
     pub kill_level: Option<KillLevel>,
+    /// How much output it holds that nobody takes. A living keeper takes this on, too.
+    pub spool: SpoolLimits,
 }
 
 impl KeeperOptions {
     /// For a program that becomes a keeper by these arguments.
     pub fn new(worker: WorkerId, prefix: &[&str]) -> Self {
-        Self { prefix: prefix.iter().map(OsString::from).collect(), program: None, worker, kill_level: None }
+        let prefix = prefix.iter().map(OsString::from).collect();
+        Self { prefix, program: None, worker, kill_level: None, spool: SpoolLimits::default() }
     }
 }
 
@@ -87,7 +90,9 @@ impl Keeper {
         };
         let (read, mut write) = stream.into_split();
         let mut hello = Vec::new();
-        let greeting = m::Hello { protocol: m::PROTOCOL, environment: spawn::environment(&options.worker) };
+        let environment = spawn::environment(&options.worker);
+        let spool = Some(codec::limits_to(options.spool));
+        let greeting = m::Hello { protocol: m::PROTOCOL, environment, spool };
         codec::put(&m::ToKeeper { command: Some(m::Command::Hello(greeting)) }, &mut hello);
         write.write_all(&hello).await.map_err(passing)?;
         let mut incoming = Incoming { read, buffer: Vec::new(), taken: 0 };

@@ -3,6 +3,34 @@
 use domain::{AttemptId, Exit, Frame, KillLevel, Progress, ShellRun, Totals, UnixMillis};
 use std::time::Duration;
 
+/// How much output a keeper holds that nobody takes (PROTOCOL P2), in memory and on disk together. What isn't output –
+/// exit codes, results, progress – is never counted, and always kept in memory: no full disk can touch it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SpoolLimits {
+    /// Of one attempt.
+    pub attempt_bytes: u64,
+    /// Of all attempts.
+    pub all_bytes: u64,
+    /// What happens beyond it, and when the disk is full.
+    pub full: SpoolFull,
+}
+
+impl Default for SpoolLimits {
+    fn default() -> Self {
+        Self { attempt_bytes: 256 << 20, all_bytes: 4 << 30, full: SpoolFull::Drop }
+    }
+}
+
+/// What happens to output that finds no room.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
+pub enum SpoolFull {
+    /// It is dropped; a mark with the number of bytes takes its place.
+    #[default]
+    Drop,
+    /// Its task waits, as in front of a full pipe.
+    Block,
+}
+
 /// What to start.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Launch {
@@ -83,8 +111,8 @@ pub struct KeptAttempt {
     pub exited: bool,
     /// Its output so far, released frames included.
     pub totals: Totals,
-    /// Frames up to this number are released and will not be sent again.
-    pub released: domain::FrameNo,
+    /// Of these, what is released and will not be sent again. The bytes are 0 if its keeper is too old to say.
+    pub released: Totals,
 }
 
 /// How an attempt ended.

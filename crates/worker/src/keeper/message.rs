@@ -4,8 +4,11 @@
 use prost::{Message, Oneof};
 use std::collections::BTreeMap;
 
-/// Which messages this build speaks. A keeper of another number is not spoken to.
-pub(super) const PROTOCOL: u32 = 1;
+/// Which messages this build speaks. A keeper of a higher number than its worker's says the worker's: what is new to that
+/// one is skipped by it. 2 added the spool's limits, how far output is released in bytes, and custody.
+pub(super) const PROTOCOL: u32 = 2;
+/// The lowest number that a keeper may speak: all of its messages are still understood.
+pub(super) const OLDEST: u32 = 1;
 /// The largest message: a frame, or a start with stdin, arguments and environment, with room to spare; beyond it the
 /// connection is broken.
 pub(super) const MESSAGE_BYTES: usize = 16 * 1024 * 1024;
@@ -42,6 +45,21 @@ pub(super) struct Hello {
     pub protocol: u32,
     #[prost(message, repeated, tag = "2")]
     pub environment: Vec<Variable>,
+    /// Without it: as by default.
+    #[prost(message, optional, tag = "3")]
+    pub spool: Option<Spool>,
+}
+
+/// How much output may be held that isn't released, while nobody takes it.
+#[derive(Clone, Copy, PartialEq, Eq, Message)]
+pub(super) struct Spool {
+    #[prost(uint64, tag = "1")]
+    pub attempt_bytes: u64,
+    #[prost(uint64, tag = "2")]
+    pub all_bytes: u64,
+    /// Beyond it tasks wait; otherwise what they write is dropped and counted.
+    #[prost(bool, tag = "3")]
+    pub blocks: bool,
 }
 
 /// An environment variable; bytes, because Linux says so.
@@ -179,6 +197,11 @@ pub(super) struct Kept {
     pub totals: Option<Totals>,
     #[prost(uint64, tag = "4")]
     pub released: u64,
+    /// Bytes of the streams in released frames; a keeper of protocol 1 doesn't say.
+    #[prost(uint64, tag = "5")]
+    pub released_stdout: u64,
+    #[prost(uint64, tag = "6")]
+    pub released_stderr: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Message)]

@@ -12,9 +12,16 @@ mod message;
 mod paths;
 mod serve;
 mod spawn;
+mod spool;
 mod sweep;
 
 pub use client::{Keeper, KeeperOptions};
-pub use event::{Exited, HeldByKeeper, KeeperEvent, KeptAttempt, Launch, LaunchCommand};
+pub use event::{Exited, HeldByKeeper, KeeperEvent, KeptAttempt, Launch, LaunchCommand, SpoolFull, SpoolLimits};
 pub use serve::run;
 pub use sweep::sweep;
+
+/// The wall clock, for people.
+fn wall() -> domain::UnixMillis {
+    let since = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap_or_default();
+    domain::UnixMillis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}

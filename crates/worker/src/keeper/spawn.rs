@@ -55,7 +55,7 @@ pub(super) async fn keeper(dir: &DataDir, options: &KeeperOptions) -> Result<()>
 }
 
 fn command(dir: &DataDir, options: &KeeperOptions) -> io::Result<Command> {
-    let KeeperOptions { prefix, program, worker: _, kill_level } = options;
+    let KeeperOptions { prefix, program, worker: _, kill_level, spool: _ } = options;
     let log = File::options().append(true).create(true).open(dir.log())?;
     let mut command = Command::new(program.as_deref().unwrap_or("/proc/self/exe".as_ref()));
     command.args(prefix).arg(dir.path()).args(kill_level.map(KillLevel::as_str));

@@ -58,9 +58,16 @@ pub(super) fn all(dir: &DataDir) -> io::Result<bool> {
     if swept.trees > 0 {
         eprintln!("ended what was left of {} attempts", swept.trees);
     }
-    match fs::remove_dir_all(&tasks) {
+    remove(&tasks)?;
+    // Whoever wanted what the dead keeper had written has read it before.
+    remove(&dir.spool())?;
+    Ok(swept.gone)
+}
+
+fn remove(dir: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(dir) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        Ok(()) | Err(_) => Ok(swept.gone),
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 

@@ -19,7 +19,7 @@ async fn a_new_worker_finds_running_and_finished_attempts_with_all_their_frames(
     let mut rig = rig.reconnect().await;
     assert_eq!(rig.held.pid, pid, "the same keeper");
     let mut held: Vec<_> =
-        rig.held.attempts.iter().map(|a| (a.attempt, a.exited, a.totals.stdout, a.released)).collect();
+        rig.held.attempts.iter().map(|a| (a.attempt, a.exited, a.totals.stdout, a.released.frames)).collect();
     held.sort();
     assert_eq!(held, [(long, false, 4, 0), (short, true, 6, 0)]);
     tokio::task::spawn_blocking(move || std::fs::write(fifo, "two\n")).await.expect("joined").expect("written");
@@ -45,7 +45,7 @@ async fn released_frames_and_forgotten_attempts_do_not_come_back() {
     // Commands are obeyed in order: when this has run, they have been.
     rig.run(shell(attempt(3), "/bin/true")).await;
     let mut rig = rig.reconnect().await;
-    let held: Vec<_> = rig.held.attempts.iter().map(|a| (a.attempt, a.released)).collect();
+    let held: Vec<_> = rig.held.attempts.iter().map(|a| (a.attempt, a.released.frames)).collect();
     assert_eq!(held, [(kept, last), (attempt(3), 0)]);
     let story = rig.until(kept, |story| story.exited.is_some()).await;
     assert_eq!((story.frames.len(), story.exited().totals.frames), (0, last));

@@ -1,15 +1,16 @@
 //! A running process as the keeper holds it: its tree, its pipes, and how they are read and let go.
 
 use super::directories::Directories;
+use super::output::Usage;
 use super::poll::{Pipe, Poll, Source};
-use crate::keeper::event::Launch;
+use crate::keeper::event::{Launch, SpoolLimits};
 use crate::keeper::launch;
 use crate::keeper::message::Variable;
 use domain::limits;
 use exec::start::{Child, Command, Started, Starter};
 use exec::tree::{Tree, Trees};
 use rustix::io::Errno;
-use std::{io, os::fd::OwnedFd, path::Path};
+use std::{io, os::fd::OwnedFd, path::Path, sync::Arc};
 
 /// What all attempts use, one at a time.
 pub(super) struct Shared {
@@ -17,8 +18,12 @@ pub(super) struct Shared {
     pub(super) trees: Trees,
     pub(super) starter: Starter,
     pub(super) directories: Directories,
-    /// Unreleased bytes of all attempts.
-    pub(super) spooled: u64,
+    /// Unreleased output of all attempts.
+    pub(super) usage: Usage,
+    /// How much of it there may be, as the last worker said.
+    pub(super) limits: SpoolLimits,
+    /// Where what memory doesn't hold is.
+    pub(super) spool: Arc<Path>,
     /// Nobody takes output on: spool instead of blocking tasks.
     pub(super) detached: bool,
     /// What a pipe is read into.
@@ -26,9 +31,10 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(poll: Poll, trees: Trees, starter: Starter, directories: Directories) -> Self {
+    pub(super) fn new(poll: Poll, trees: Trees, starter: Starter, directories: Directories, spool: Arc<Path>) -> Self {
         let buffer = vec![0; limits::FRAME_BYTES].into_boxed_slice();
-        Self { poll, trees, starter, directories, spooled: 0, detached: true, buffer }
+        let (usage, limits) = (Usage::default(), SpoolLimits::default());
+        Self { poll, trees, starter, directories, usage, limits, spool, detached: true, buffer }
     }
 }
 

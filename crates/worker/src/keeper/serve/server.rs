@@ -13,6 +13,7 @@ use std::{
     io,
     os::unix::net::UnixListener,
     panic::{self, AssertUnwindSafe},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -22,6 +23,8 @@ const IDLE: Duration = Duration::from_secs(60);
 const FAREWELL: Duration = Duration::from_secs(2);
 /// Between two tries to end trees that would not end in time.
 const TIDY: Duration = Duration::from_secs(1);
+/// Between two tries to store output that found no room, while its task waits.
+const LOOK: Duration = Duration::from_millis(250);
 /// From SIGTERM to SIGKILL when the keeper itself is told to end by a signal.
 const SIGNAL_GRACE: Duration = Duration::from_secs(5);
 
@@ -56,6 +59,8 @@ pub(super) struct Server {
     /// Since when it could end but for a worker that hasn't taken everything.
     done_since: Option<Instant>,
     tidy_at: Option<Instant>,
+    /// When it is tried again whether output finds room that found none.
+    look_at: Option<Instant>,
 }
 
 impl Server {
@@ -80,6 +85,7 @@ impl Server {
             idle_since: Instant::now(),
             done_since: None,
             tidy_at: None,
+            look_at: None,
         })
     }
 
@@ -120,7 +126,8 @@ impl Server {
             attempt.broken(shared);
         }
         let timer = attempt.timer;
-        if attempt.has_news() && self.in_news.insert(key) {
+        self.look_at = self.look_at.or_else(|| attempt.is_stuck().then(|| Instant::now() + LOOK));
+        if attempt.has_news(shared) && self.in_news.insert(key) {
             self.news.push_back(key);
         }
         self.set_timer(key, timer);
@@ -141,7 +148,7 @@ impl Server {
         let idle = self.is_idle().then(|| self.idle_since + IDLE);
         let farewell = self.done_since.map(|since| since + FAREWELL);
         let timer = self.timers.first().map(|(at, _)| *at);
-        [idle, farewell, timer, self.tidy_at].into_iter().flatten().min()
+        [idle, farewell, timer, self.tidy_at, self.look_at].into_iter().flatten().min()
     }
 
     fn on_time(&mut self) {
@@ -150,6 +157,10 @@ impl Server {
             self.timers.remove(&(at, key));
             self.timer_of.remove(&key);
             self.with(key, |attempt, shared| attempt.on_timer(shared));
+        }
+        if self.look_at.is_some_and(|at| at <= now) {
+            self.look_at = None;
+            self.look_again();
         }
         if self.tidy_at.is_none_or(|at| at <= now) {
             self.tidy_at = self.shared.trees.tidy().then(|| now + TIDY);
@@ -215,6 +226,10 @@ impl Server {
     /// Whether output is spooled beyond the window instead of blocking tasks.
     fn detach(&mut self, detached: bool) {
         self.shared.detached = detached;
+        self.look_again();
+    }
+
+    fn look_again(&mut self) {
         let keys: Vec<u64> = self.attempts.keys().copied().collect();
         for key in keys {
             self.with(key, |attempt, shared| attempt.pause_or_resume(shared));
@@ -255,10 +270,11 @@ impl Server {
     }
 
     fn greet(&mut self, hello: m::Hello) {
-        let m::Hello { protocol, environment } = hello;
-        if protocol == m::PROTOCOL {
-            self.environment = environment;
-        }
+        let m::Hello { protocol, environment, spool } = hello;
+        self.environment = environment;
+        self.shared.limits = codec::limits_from(spool);
+        // A worker of an earlier build is spoken to as its own keeper would.
+        let protocol = protocol.clamp(m::OLDEST, m::PROTOCOL);
         let keys: Vec<u64> = self.attempts.keys().copied().collect();
         for key in keys {
             self.with(key, |attempt, shared| attempt.resend(shared));
@@ -270,7 +286,7 @@ impl Server {
         };
         if let Some(link) = &mut self.link {
             link.greeted = true;
-            link.put(m::News::Held(codec::held_to(held)));
+            link.put(m::News::Held(codec::held_to(held, protocol)));
         }
         self.detach(false);
     }
@@ -286,11 +302,12 @@ impl Server {
         let (base, shared) = (&self.environment, &mut self.shared);
         let begun = panic::catch_unwind(AssertUnwindSafe(|| {
             if leaving {
-                return Attempt::refuse(&what, "the keeper is about to end");
+                return Attempt::refuse(&what, "the keeper is about to end", Arc::clone(&shared.spool));
             }
             Attempt::begin(key, &what, base, shared)
         }));
-        let attempt = begun.unwrap_or_else(|_| Attempt::refuse(&what, "the keeper failed"));
+        let attempt =
+            begun.unwrap_or_else(|_| Attempt::refuse(&what, "the keeper failed", Arc::clone(&self.shared.spool)));
         self.keys.insert(what.attempt, key);
         self.attempts.insert(key, attempt);
         self.with(key, |_, _| ());
@@ -333,7 +350,7 @@ impl Server {
                 self.in_news.remove(&key);
                 let mut news = None;
                 // One thing a time: an attempt with much to say is not before the others.
-                self.with(key, |attempt, _| news = attempt.next_news());
+                self.with(key, |attempt, shared| news = attempt.next_news(shared));
                 if let Some(news) = news {
                     link.put(news);
                 }

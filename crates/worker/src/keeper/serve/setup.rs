@@ -61,7 +61,7 @@ fn serve(args: impl IntoIterator<Item = OsString>) -> io::Result<()> {
     rustix::process::umask(mask);
     let listener = listener?;
     listener.set_nonblocking(true)?;
-    let shared = Shared::new(Poll::new()?, trees, starter, Directories::open(&dir)?);
+    let shared = Shared::new(Poll::new()?, trees, starter, Directories::open(&dir)?, dir.spool().into());
     let server = Server::new(shared, listener, signals)?;
     say_ready()?;
     let done = server.run();
