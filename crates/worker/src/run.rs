@@ -94,6 +94,7 @@ pub async fn run(options: Options, embedding: Embedding, stopping: Stopping) -> 
     let executors = Executors {
         keeper,
         in_keeper: Default::default(),
+        custody: Default::default(),
         in_process,
         commands: options.handlers(),
         handlers: embedding.handlers,

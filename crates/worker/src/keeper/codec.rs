@@ -188,11 +188,11 @@ pub(super) fn held_to(held: HeldByKeeper, protocol: u32) -> m::Held {
             released_stderr: released.stderr,
         })
         .collect();
-    m::Held { protocol, level: level.as_str().into(), pid, attempts }
+    m::Held { protocol, level: level.as_str().into(), pid, attempts, ledger: false }
 }
 
 fn held_from(held: m::Held) -> Result<HeldByKeeper> {
-    let m::Held { protocol, level, pid, attempts } = held;
+    let m::Held { protocol, level, pid, attempts, ledger: _ } = held;
     if !(m::OLDEST..=m::PROTOCOL).contains(&protocol) {
         let text = format!(
             "the keeper (process {pid}) speaks protocol {protocol}, this worker {} to {}; its tasks run on: start the \
@@ -227,5 +227,7 @@ pub(super) fn event_from(message: m::ToWorker) -> Result<Option<KeeperEvent>> {
             progress: Progress { percent: u8::try_from(percent).unwrap_or(100), message },
         },
         m::News::Exited(exited) => KeeperEvent::Exited(exited_from(exited)?),
+        // Without its descriptors it says nothing.
+        m::News::Custody(_) => return Ok(None),
     }))
 }

@@ -1,5 +1,6 @@
 //! What the worker and its keeper say to each other, in the worker's terms.
 
+use super::custody::Custody;
 use domain::{AttemptId, Exit, Frame, KillLevel, Progress, ShellRun, Totals, UnixMillis};
 use std::time::Duration;
 
@@ -83,6 +84,14 @@ pub enum KeeperEvent {
         attempt: AttemptId,
         /// What it said.
         progress: Progress,
+    },
+    /// It has run for a while: what can be done for it if the keeper dies. Not of all, and not where descriptors are
+    /// short.
+    Custody {
+        /// Whose.
+        attempt: AttemptId,
+        /// What is needed for [`super::salvage`].
+        custody: Custody,
     },
     /// It ended. The keeper holds this until [`super::Keeper::forget`].
     Exited(Exited),

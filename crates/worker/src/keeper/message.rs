@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 pub(super) const PROTOCOL: u32 = 2;
 /// The lowest number that a keeper may speak: all of its messages are still understood.
 pub(super) const OLDEST: u32 = 1;
+/// From which on a worker takes descriptors.
+pub(super) const CUSTODY: u32 = 2;
 /// The largest message: a frame, or a start with stdin, arguments and environment, with room to spare; beyond it the
 /// connection is broken.
 pub(super) const MESSAGE_BYTES: usize = 16 * 1024 * 1024;
@@ -157,7 +159,7 @@ pub(super) struct Shutdown {
 /// Keeper to worker.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct ToWorker {
-    #[prost(oneof = "News", tags = "1, 2, 3, 4, 5")]
+    #[prost(oneof = "News", tags = "1, 2, 3, 4, 5, 6")]
     pub news: Option<News>,
 }
 
@@ -173,6 +175,8 @@ pub(super) enum News {
     Progressed(Progressed),
     #[prost(message, tag = "5")]
     Exited(Exited),
+    #[prost(message, tag = "6")]
+    Custody(Custody),
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -185,6 +189,23 @@ pub(super) struct Held {
     pub pid: u32,
     #[prost(message, repeated, tag = "4")]
     pub attempts: Vec<Kept>,
+    /// The ledger's descriptor comes with it.
+    #[prost(bool, tag = "5")]
+    pub ledger: bool,
+}
+
+/// Descriptors of an attempt come with it: of its process, and of those pipes that are named, in this order.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(super) struct Custody {
+    #[prost(message, optional, tag = "1")]
+    pub attempt: Option<Attempt>,
+    #[prost(bool, tag = "2")]
+    pub stdout: bool,
+    #[prost(bool, tag = "3")]
+    pub stderr: bool,
+    /// Where in the ledger it is written down.
+    #[prost(uint32, tag = "4")]
+    pub slot: u32,
 }
 
 #[derive(Clone, PartialEq, Eq, Message)]

@@ -6,8 +6,12 @@
 
 mod client;
 mod codec;
+mod custody;
+mod descriptors;
 mod event;
+mod incoming;
 mod launch;
+mod ledger;
 mod message;
 mod paths;
 mod serve;
@@ -16,6 +20,7 @@ mod spool;
 mod sweep;
 
 pub use client::{Keeper, KeeperOptions};
+pub use custody::{Custody, Orphan, salvage};
 pub use event::{Exited, HeldByKeeper, KeeperEvent, KeptAttempt, Launch, LaunchCommand, SpoolFull, SpoolLimits};
 pub use serve::run;
 pub use sweep::sweep;

@@ -61,9 +61,12 @@ fn command(dir: &DataDir, options: &KeeperOptions) -> io::Result<Command> {
     command.args(prefix).arg(dir.path()).args(kill_level.map(KillLevel::as_str));
     command.arg0("baton-keeper").env_clear().current_dir("/");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+    let limit = super::descriptors::raise_limit();
     // SAFETY: only system calls, which touch no memory.
     unsafe {
-        command.pre_exec(|| {
+        command.pre_exec(move || {
+            // Its tasks get it as it was.
+            libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit);
             // The child of a child that ends at once is nobody's to reap.
             match libc::fork() {
                 -1 => return Err(io::Error::last_os_error()),

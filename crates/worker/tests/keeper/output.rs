@@ -51,7 +51,10 @@ async fn a_task_blocks_until_its_output_is_released() {
             KeeperEvent::Exited(exited) if exited.attempt == other => break,
             KeeperEvent::Exited(exited) => panic!("it has ended unblocked: {exited:?}"),
             KeeperEvent::Gone(why) => panic!("{why}"),
-            KeeperEvent::Held(_) | KeeperEvent::Started { .. } | KeeperEvent::Progressed { .. } => {}
+            KeeperEvent::Held(_)
+            | KeeperEvent::Started { .. }
+            | KeeperEvent::Progressed { .. }
+            | KeeperEvent::Custody { .. } => {}
         }
     }
     assert!((received.len() as u64) < WINDOW + SLACK, "{} bytes in spite of the window", received.len());
@@ -82,6 +85,7 @@ async fn drink(rig: &mut Rig, id: AttemptId, mut last: u64) -> (Vec<u8>, Exit) {
             | KeeperEvent::Started { .. }
             | KeeperEvent::Frame(_)
             | KeeperEvent::Progressed { .. }
+            | KeeperEvent::Custody { .. }
             | KeeperEvent::Exited(_) => {}
         }
     }
@@ -140,10 +144,8 @@ async fn beyond_the_spools_limit_bytes_are_counted_or_the_task_waits() {
         let spool = SpoolLimits { attempt_bytes: 2 * MIB, all_bytes: 3 * MIB, full };
         let mut rig = Rig::with(|options: &mut KeeperOptions| options.spool = spool).await;
         let id = attempt(1);
-        rig.keeper.start(shell(id, &writer(6))).await.expect("sent");
-        rig.until(id, |story| story.started).await;
-        // Whoever reads nothing is a worker that is busy: what it isn't sent, it doesn't release.
         rig.keeper.detached(true).await.expect("sent");
+        rig.keeper.start(shell(id, &writer(6))).await.expect("sent");
         let other = attempt(2);
         rig.keeper.start(shell(other, "sleep 0.5; exit 3")).await.expect("sent");
         let mut waits = None;
@@ -164,7 +166,8 @@ async fn beyond_the_spools_limit_bytes_are_counted_or_the_task_waits() {
                 KeeperEvent::Held(_)
                 | KeeperEvent::Started { .. }
                 | KeeperEvent::Frame(_)
-                | KeeperEvent::Progressed { .. } => {}
+                | KeeperEvent::Progressed { .. }
+                | KeeperEvent::Custody { .. } => {}
             }
         };
         assert_eq!((exited.exit, exited.totals.stdout), (Exit::Code(0), 6 * MIB), "{full:?}");

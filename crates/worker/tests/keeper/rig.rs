@@ -147,6 +147,7 @@ impl Rig {
                 | KeeperEvent::Started { .. }
                 | KeeperEvent::Frame(_)
                 | KeeperEvent::Progressed { .. }
+                | KeeperEvent::Custody { .. }
                 | KeeperEvent::Exited(_) => {}
             }
         }

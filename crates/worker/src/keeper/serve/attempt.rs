@@ -36,6 +36,8 @@ pub(super) struct Attempt {
     result: Option<Collected>,
     lines: ProgressLines,
     progress: Option<Progress>,
+    /// It runs long enough to be entrusted to its worker.
+    aged: bool,
     /// When it really started, by the wall clock.
     started: Option<UnixMillis>,
     began: Instant,
@@ -86,6 +88,7 @@ struct Sent {
     started: bool,
     frames: FrameNo,
     progress: bool,
+    custody: bool,
     exited: bool,
 }
 
@@ -127,6 +130,7 @@ impl Attempt {
             },
             lines: ProgressLines::default(),
             progress: None,
+            aged: false,
             started: None,
             began,
             limit: *timeout,
@@ -165,7 +169,7 @@ impl Attempt {
             Phase::Running(process, _) | Phase::Sweeping(process, _) => process,
             Phase::Exited(_) => return Pulled::Ended,
         };
-        let pulled = process.pull(pipe, &shared.poll, &mut shared.buffer);
+        let pulled = process.pull(pipe, shared);
         match pulled {
             Pulled::Bytes(length) => self.take(pipe, length, shared),
             Pulled::Nothing => {}
@@ -277,6 +281,11 @@ impl Attempt {
     /// The worker wants it to end. Nothing if it has ended by itself already.
     pub(super) fn kill(&mut self, grace: Duration) {
         self.end(Exit::Killed, grace);
+    }
+
+    /// It has run for a while.
+    pub(super) fn age(&mut self) {
+        self.aged = true;
     }
 
     pub(super) fn on_timer(&mut self, shared: &mut Shared) {

@@ -23,6 +23,8 @@ const IDLE: Duration = Duration::from_secs(60);
 const FAREWELL: Duration = Duration::from_secs(2);
 /// Between two tries to end trees that would not end in time.
 const TIDY: Duration = Duration::from_secs(1);
+/// An attempt that has run for so long is entrusted to the worker, in case we die.
+const YOUNG: Duration = Duration::from_millis(100);
 /// Between two tries to store output that found no room, while its task waits.
 const LOOK: Duration = Duration::from_millis(250);
 /// From SIGTERM to SIGKILL when the keeper itself is told to end by a signal.
@@ -44,6 +46,8 @@ pub(super) struct Server {
     attempts: BTreeMap<u64, Attempt>,
     keys: BTreeMap<AttemptId, u64>,
     next_key: u64,
+    /// Those that started lately, oldest first, and when they have run for a while.
+    young: VecDeque<(Instant, u64)>,
     /// When which attempt wants to be called.
     timers: BTreeSet<(Instant, u64)>,
     timer_of: BTreeMap<u64, Instant>,
@@ -74,6 +78,7 @@ impl Server {
             attempts: BTreeMap::new(),
             keys: BTreeMap::new(),
             next_key: 0,
+            young: VecDeque::new(),
             timers: BTreeSet::new(),
             timer_of: BTreeMap::new(),
             link: None,
@@ -148,7 +153,8 @@ impl Server {
         let idle = self.is_idle().then(|| self.idle_since + IDLE);
         let farewell = self.done_since.map(|since| since + FAREWELL);
         let timer = self.timers.first().map(|(at, _)| *at);
-        [idle, farewell, timer, self.tidy_at, self.look_at].into_iter().flatten().min()
+        let young = self.young.front().map(|(at, _)| *at);
+        [idle, farewell, timer, young, self.tidy_at, self.look_at].into_iter().flatten().min()
     }
 
     fn on_time(&mut self) {
@@ -157,6 +163,9 @@ impl Server {
             self.timers.remove(&(at, key));
             self.timer_of.remove(&key);
             self.with(key, |attempt, shared| attempt.on_timer(shared));
+        }
+        while let Some((_, key)) = self.young.pop_front_if(|(at, _)| *at <= now) {
+            self.with(key, |attempt, _| attempt.age());
         }
         if self.look_at.is_some_and(|at| at <= now) {
             self.look_at = None;
@@ -277,7 +286,7 @@ impl Server {
         let protocol = protocol.clamp(m::OLDEST, m::PROTOCOL);
         let keys: Vec<u64> = self.attempts.keys().copied().collect();
         for key in keys {
-            self.with(key, |attempt, shared| attempt.resend(shared));
+            self.with(key, |attempt, shared| attempt.resend(protocol >= m::CUSTODY, shared));
         }
         let held = HeldByKeeper {
             level: self.shared.trees.level(),
@@ -286,7 +295,11 @@ impl Server {
         };
         if let Some(link) = &mut self.link {
             link.greeted = true;
-            link.put(m::News::Held(codec::held_to(held, protocol)));
+            link.protocol = protocol;
+            let ledger = self.shared.ledger.as_ref().filter(|_| protocol >= m::CUSTODY);
+            let rights: Vec<_> = ledger.and_then(|ledger| ledger.share().ok()).into_iter().collect();
+            let held = m::Held { ledger: !rights.is_empty(), ..codec::held_to(held, protocol) };
+            link.put(m::News::Held(held), rights);
         }
         self.detach(false);
     }
@@ -310,6 +323,7 @@ impl Server {
             begun.unwrap_or_else(|_| Attempt::refuse(&what, "the keeper failed", Arc::clone(&self.shared.spool)));
         self.keys.insert(what.attempt, key);
         self.attempts.insert(key, attempt);
+        self.young.push_back((Instant::now() + YOUNG, key));
         self.with(key, |_, _| ());
         Ok(())
     }
@@ -350,9 +364,11 @@ impl Server {
                 self.in_news.remove(&key);
                 let mut news = None;
                 // One thing a time: an attempt with much to say is not before the others.
-                self.with(key, |attempt, shared| news = attempt.next_news(shared));
-                if let Some(news) = news {
-                    link.put(news);
+                self.with(key, |attempt, shared| {
+                    news = attempt.entrust(shared).or_else(|| Some((attempt.next_news(shared)?, Vec::new())));
+                });
+                if let Some((news, rights)) = news {
+                    link.put(news, rights);
                 }
             }
             if link.is_empty() {

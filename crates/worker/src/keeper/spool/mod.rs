@@ -7,5 +7,7 @@
 mod log;
 mod part;
 mod record;
+mod rest;
 
 pub(super) use log::Log;
+pub(super) use rest::rest;

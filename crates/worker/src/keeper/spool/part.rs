@@ -29,6 +29,13 @@ pub(super) fn path(dir: &Path, attempt: AttemptId, first: FrameNo) -> PathBuf {
     dir.join(format!("{}.{}.{first}", attempt.task, attempt.no))
 }
 
+/// The attempt and the first frame of a file of this name.
+pub(super) fn named(name: &str) -> Option<(&str, &str, FrameNo)> {
+    let (rest, first) = name.rsplit_once('.')?;
+    let (task, no) = rest.rsplit_once('.')?;
+    Some((task, no, first.parse().ok()?))
+}
+
 /// A part that is read from its beginning.
 pub(super) struct Reading {
     attempt: AttemptId,

@@ -4,6 +4,7 @@ use super::{Attempt, Phase, Sent};
 use crate::keeper::serve::process::Shared;
 use crate::keeper::{codec, message as m, wall};
 use domain::{FrameNo, Progress};
+use std::os::fd::OwnedFd;
 
 impl Attempt {
     /// Frames up to this number are durable.
@@ -18,22 +19,44 @@ impl Attempt {
         self.output.forget(&mut shared.usage);
     }
 
-    /// A new connection's worker knows nothing yet.
-    pub(in crate::keeper::serve) fn resend(&mut self, shared: &mut Shared) {
+    /// A new connection's worker knows nothing yet. Whether it takes custody depends on its age.
+    pub(in crate::keeper::serve) fn resend(&mut self, custody: bool, shared: &mut Shared) {
         self.output.mark_all(wall(), &mut shared.usage);
         self.output.rewind(&mut shared.usage);
         let progress = self.progress.is_none();
-        self.sent = Sent { started: false, frames: self.output.released().frames, progress, exited: false };
+        self.sent =
+            Sent { started: false, frames: self.output.released().frames, progress, custody: !custody, exited: false };
     }
 
     /// Whether there is something to tell, and room for it at the worker: what it has must be released first.
     pub(in crate::keeper::serve) fn has_news(&self, shared: &Shared) -> bool {
-        let Sent { started, frames, progress, exited } = self.sent;
+        let Sent { started, frames, progress, custody, exited } = self.sent;
         let more = frames < self.output.totals().frames;
         (self.started.is_some() && !started)
             || more && self.output.may_send(&shared.usage)
             || !progress
+            || (!custody && self.may_entrust())
             || (self.has_exited() && !exited && !more)
+    }
+
+    /// Only what lives for a while: descriptors for each of 3,000 starts a second would cost more than they save.
+    fn may_entrust(&self) -> bool {
+        match &self.phase {
+            Phase::Running(..) => self.aged,
+            Phase::Sweeping(..) | Phase::Exited(_) => false,
+        }
+    }
+
+    /// What its worker needs if we die, once in a connection.
+    pub(in crate::keeper::serve) fn entrust(&mut self, shared: &mut Shared) -> Option<(m::News, Vec<OwnedFd>)> {
+        if self.sent.custody || !self.sent.started || !self.may_entrust() {
+            return None;
+        }
+        self.sent.custody = true;
+        let Phase::Running(process, _) = &mut self.phase else { return None };
+        // A handler's stdout is no output.
+        let (custody, rights) = process.entrust(self.result.is_none(), shared.ledger.as_mut()?)?;
+        Some((m::News::Custody(m::Custody { attempt: codec::attempt_to(self.id), ..custody }), rights))
     }
 
     /// The next thing its worker should know.
