@@ -9,7 +9,7 @@ use crate::{
 };
 use domain::{AttemptId, HeldAttempt, HeldPhase, Hello, Monotonic, Offer, ReportKind};
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
 
@@ -70,6 +70,9 @@ pub(crate) struct Open {
     pub received: u64,
     /// What was granted last.
     pub offer: Offer,
+    /// Killed in the message that welcomed us: they were given up or cancelled while there was no contact, and nothing
+    /// is taken before they have ended (GUARANTEES G8).
+    pub overdue: BTreeSet<AttemptId>,
     pub spoke: Monotonic,
     pub heard: Monotonic,
 }
