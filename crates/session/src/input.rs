@@ -45,8 +45,8 @@ pub enum Input {
         /// The last stored frame.
         number: FrameNo,
     },
-    /// Attempts that the keeper held when this process started. Said before the first `Connected`; their frames that
-    /// were not released and their exits follow as `Frame` and `Exited`.
+    /// Attempts that the keeper held when this process started, with their output as far as it was released. Said before
+    /// the first `Connected`; their other frames and their exits follow as `Frame` and `Exited`.
     Kept(Vec<HeldAttempt>),
     /// The attempt runs.
     Started {

@@ -7,6 +7,7 @@ use crate::{
     session::{Link, Open},
 };
 use domain::{AttemptId, Monotonic, Offer, Order, OrderBatch, ReportKind, SHARD, Start, Welcome};
+use std::collections::BTreeSet;
 
 impl crate::Session {
     /// A message of the scheduler.
@@ -48,7 +49,11 @@ impl crate::Session {
             }
         }
         let count = orders.len() as u64;
+        let welcomed = welcome.is_some();
         for order in orders {
+            if let (Order::Kill(attempt), Link::Open(open), true) = (&order, &mut self.link, welcomed) {
+                open.overdue.insert(*attempt);
+            }
             self.order(now, order, count);
         }
     }
@@ -75,6 +80,7 @@ impl crate::Session {
             next_order: 1 + batch,
             received: 0,
             offer: Offer::default(),
+            overdue: BTreeSet::new(),
             spoke: now,
             heard,
         });
@@ -152,8 +158,10 @@ impl crate::Session {
         let free = u64::from(self.free_slots());
         let mut room = (free + u64::from(self.window())).saturating_sub(queued);
         room = room.min(crate::session::ENDS_MAX.saturating_sub(self.unacknowledged_ends));
-        // Taken back: what is on its way all the same is given back unstarted.
-        if self.closed_to_new || self.leaving {
+        // Taken back: what is on its way all the same is given back unstarted. And nothing before those are gone whose
+        // time was over while there was no contact.
+        let overdue = open.overdue.iter().any(|attempt| self.held.get(attempt).is_some_and(|held| !held.ended()));
+        if self.closed_to_new || self.leaving || overdue {
             return Some(Offer { starts: open.received, prefetch: 0 });
         }
         let starts = open.offer.starts.max(open.received + room);

@@ -9,7 +9,7 @@ use crate::{
 };
 use domain::{AttemptId, HeldAttempt, HeldPhase, Hello, Monotonic, Offer, ReportKind};
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
 
@@ -70,6 +70,9 @@ pub(crate) struct Open {
     pub received: u64,
     /// What was granted last.
     pub offer: Offer,
+    /// Killed in the message that welcomed us: they were given up or cancelled while there was no contact, and nothing
+    /// is taken before they have ended (GUARANTEES G8).
+    pub overdue: BTreeSet<AttemptId>,
     pub spoke: Monotonic,
     pub heard: Monotonic,
 }
@@ -203,12 +206,13 @@ impl Session {
 
     /// The keeper holds this from an earlier process. Whether its start was acknowledged is not known: say it again.
     fn adopt(&mut self, kept: HeldAttempt) {
-        let HeldAttempt { attempt, phase, totals: _ } = kept;
+        let HeldAttempt { attempt, phase, totals } = kept;
         if self.held.contains_key(&attempt) {
             return;
         }
         let mut held = Held::new(Phase::Running);
         held.executed = true;
+        held.totals = totals;
         self.held.insert(attempt, held);
         self.running += 1;
         match phase {

@@ -441,6 +441,52 @@ fn an_adopted_attempt_is_listed_and_its_end_reported() {
 }
 
 #[test]
+fn an_adopted_attempts_output_is_counted_from_what_was_released() {
+    let mut rig = Rig::new(2);
+    let released = Totals { frames: 6, stdout: 60, stderr: 5 };
+    rig.give(Input::Kept(vec![HeldAttempt { attempt: attempt(1), phase: HeldPhase::Running, totals: released }]));
+    assert_eq!(rig.session.held().next().map(|held| held.totals), Some(released));
+    rig.frame(1, 6, 10);
+    assert_eq!(rig.session.held().next().map(|held| held.totals), Some(released), "it was released");
+    rig.frame(1, 7, 10);
+    let totals = Totals { frames: 7, stdout: 70, stderr: 5 };
+    assert_eq!(rig.session.held().next().map(|held| held.totals), Some(totals));
+}
+
+#[test]
+fn on_contact_what_is_overdue_is_ended_before_anything_is_taken() {
+    let mut rig = Rig::open(4);
+    rig.order([start(1), start(2)]);
+    rig.give(Input::Disconnected);
+    rig.next = 1;
+    rig.give(Input::OutputConnected);
+    rig.give(Input::Connected);
+    let effects = rig.order([welcome("s"), Order::Kill(attempt(1)), Order::Kill(attempt(9))]);
+    assert!(effects.contains(&Effect::Kill(attempt(1))), "{effects:?}");
+    assert_eq!(offers(&effects), [], "its tree lives");
+    assert_eq!(said(&effects), ["1 9 killed"], "one that is not here is over at once");
+    rig.now = rig.now + HEARTBEAT;
+    assert_eq!(offers(&rig.give(Input::Tick)), [], "nor later");
+    assert_eq!(offers(&rig.exit(1, 1_000_000)), [(3, 0)], "it is gone");
+    let effects = rig.order([Order::Kill(attempt(2)), start(3)]);
+    assert_eq!(starts(&effects), [3], "a kill in contact holds up nothing");
+}
+
+#[test]
+fn what_a_lost_keeper_left_is_sent_and_the_attempt_is_held_until_it_is_stored() {
+    let mut rig = Rig::open(1);
+    rig.order([start(1)]);
+    rig.give(Input::Started { attempt: attempt(1) });
+    rig.order([Order::Forget(1)]);
+    rig.frame(1, 1, 10);
+    let effects = rig.give(Input::KeeperLost { attempt: attempt(1) });
+    assert_eq!((said(&effects), sent_frames(&effects)), (vec!["2 1 lost".to_owned()], vec![1]));
+    assert_eq!(rig.order([Order::Forget(2)]), [], "its output isn't stored");
+    let effects = rig.give(Input::FramesAcked { attempt: attempt(1), number: 1 });
+    assert_eq!(effects.last(), Some(&Effect::Drop(attempt(1))));
+}
+
+#[test]
 fn progress_is_thinned_by_its_acknowledgements_and_the_last_one_counts() {
     let mut rig = Rig::open(1);
     rig.order([start(1)]);

@@ -4,7 +4,7 @@ use crate::{
     core::Core,
     data_dir::DataDir,
     direct::is_direct,
-    keeper::{Exited, HeldByKeeper, Keeper, KeeperEvent, KeeperOptions, KeptAttempt},
+    keeper::{self, Exited, HeldByKeeper, Keeper, KeeperEvent, KeeperOptions, KeptAttempt, Orphan},
 };
 use domain::{AttemptId, Exit, HeldAttempt, HeldPhase, Totals};
 use service::Fatal;
@@ -27,6 +27,11 @@ impl Core {
                 }
             }
             KeeperEvent::Progressed { attempt, progress } => self.progressed(attempt, progress),
+            KeeperEvent::Custody { attempt, custody } => {
+                if self.executors.in_keeper.contains(&attempt) {
+                    self.executors.custody.insert(attempt, custody);
+                }
+            }
             KeeperEvent::Exited(exited) => self.keeper_exited(exited).await,
             // Handled where the connection is made and replaced.
             KeeperEvent::Held(_) | KeeperEvent::Gone(_) => {}
@@ -35,6 +40,7 @@ impl Core {
 
     async fn keeper_exited(&mut self, exited: Exited) {
         let Exited { attempt, exit, totals, result, run_us, tree_gone, at: _ } = exited;
+        self.executors.custody.remove(&attempt);
         self.exited(attempt, exit, totals, result, run_us, tree_gone);
         if is_direct(attempt) {
             self.executors.forget(attempt).await;
@@ -72,6 +78,7 @@ impl Core {
             return Ok(());
         }
         tracing::error!(reason = why, held = self.executors.in_keeper.len(), "The keeper is gone; starting another");
+        self.salvage().await;
         let (keeper, events, held) = open(&self.data_dir, &self.keeper_options).await?;
         self.executors.keeper = keeper;
         self.keeper_events = events;
@@ -79,6 +86,29 @@ impl Core {
         // At once: what is started from here on is not in this list.
         self.adopt(held).await;
         Ok(())
+    }
+
+    /// Ends what a dead keeper left running, and takes over what is left of its output.
+    async fn salvage(&mut self) {
+        let mut custody = std::mem::take(&mut self.executors.custody);
+        let held = self.session.held().filter(|held| held.phase == HeldPhase::Running);
+        let held = held.filter(|held| self.executors.in_keeper.contains(&held.attempt));
+        let orphans = held.map(|HeldAttempt { attempt, phase: _, totals }| Orphan {
+            attempt,
+            arrived: totals,
+            custody: custody.remove(&attempt),
+        });
+        let (orphans, path) = (orphans.collect(), self.data_dir.path().to_owned());
+        match tokio::task::spawn_blocking(move || keeper::salvage(&path, orphans)).await {
+            Ok(Ok(Some(frames))) => {
+                tracing::warn!(frames = frames.len(), "What the keeper left running is ended");
+                frames.into_iter().for_each(|frame| self.give(Input::Frame(frame)));
+            }
+            // Its tasks run on.
+            Ok(Ok(None)) => {}
+            Ok(Err(error)) => tracing::error!(%error, "What the keeper left is not ended yet"),
+            Err(error) => tracing::error!(%error, "What the keeper left is not ended yet"),
+        }
     }
 }
 
@@ -98,6 +128,8 @@ pub(crate) async fn open(
 }
 
 fn held_attempt(kept: &KeptAttempt) -> HeldAttempt {
-    let KeptAttempt { attempt, exited, totals, released: _ } = *kept;
-    HeldAttempt { attempt, phase: if exited { HeldPhase::Exited } else { HeldPhase::Running }, totals }
+    let KeptAttempt { attempt, exited, totals: _, released } = *kept;
+    // What isn't released comes again and is counted then.
+    let phase = if exited { HeldPhase::Exited } else { HeldPhase::Running };
+    HeldAttempt { attempt, phase, totals: released }
 }

@@ -4,7 +4,7 @@ use crate::{
     Handlers,
     demo::Demo,
     in_process::{Ended, InProcess},
-    keeper::{Keeper, Launch, LaunchCommand},
+    keeper::{Custody, Keeper, Launch, LaunchCommand},
 };
 use domain::{AttemptId, FrameNo, Result, Run, Spec, Start};
 use std::{
@@ -31,6 +31,8 @@ pub(crate) struct Executors {
     pub keeper: Keeper,
     /// What the keeper holds, as far as this process knows.
     pub in_keeper: BTreeSet<AttemptId>,
+    /// What is held of some of them in case it dies.
+    pub custody: BTreeMap<AttemptId, Custody>,
     pub in_process: InProcess,
     /// Handlers that are commands, by name.
     pub commands: BTreeMap<String, String>,
@@ -95,6 +97,7 @@ impl Executors {
 
     /// All of an attempt is stored.
     pub async fn forget(&mut self, attempt: AttemptId) {
+        self.custody.remove(&attempt);
         if self.in_keeper.remove(&attempt) {
             gone_is_told(self.keeper.forget(attempt).await);
         }

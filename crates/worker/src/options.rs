@@ -1,5 +1,6 @@
 //! The worker's flags.
 
+use crate::keeper::{SpoolFull, SpoolLimits};
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 /// Where a worker listens if nothing is said, or the next free port.
@@ -38,6 +39,16 @@ pub struct Options {
     /// From SIGTERM to SIGKILL when a task is cancelled or out of time
     #[arg(long, value_name = "TIME", value_parser = service::duration, default_value = "5s", env = "BATON_KILL_GRACE")]
     pub kill_grace: Duration,
+    /// Output of one task that is held, in memory and on disk, while nobody takes it
+    #[arg(long, value_name = "BYTES", value_parser = service::size, default_value = "256MiB",
+        env = "BATON_SPOOL_ATTEMPT")]
+    pub spool_attempt: u64,
+    /// Output of all tasks together that is held while nobody takes it
+    #[arg(long, value_name = "BYTES", value_parser = service::size, default_value = "4GiB", env = "BATON_SPOOL")]
+    pub spool: u64,
+    /// Beyond it, and when the disk is full: drop output and count it, or block its task. Results are never dropped
+    #[arg(long, value_enum, default_value = "drop", env = "BATON_SPOOL_FULL")]
+    pub spool_full: SpoolFull,
     #[command(flatten)]
     #[allow(missing_docs, reason = "a doc comment would replace the heading of the shared flags")]
     pub common: service::Options,
@@ -63,6 +74,11 @@ impl Options {
     pub(crate) fn slot_count(&self) -> u32 {
         let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         self.slots.unwrap_or_else(|| u32::try_from(cores()).unwrap_or(1))
+    }
+
+    /// How much output is held that nobody takes.
+    pub(crate) fn spool_limits(&self) -> SpoolLimits {
+        SpoolLimits { attempt_bytes: self.spool_attempt, all_bytes: self.spool, full: self.spool_full }
     }
 
     /// The labels.
@@ -100,6 +116,7 @@ mod tests {
         let options: Options = service::parse_from(["worker"]).unwrap();
         assert_eq!(options.address(), ("127.0.0.1:50053".parse().unwrap(), false));
         assert!(!options.name().is_empty() && options.slot_count() > 0);
+        assert_eq!(options.spool_limits(), SpoolLimits::default());
         assert_eq!(options.directory("w"), PathBuf::from("./.baton/workers/w"));
     }
 }

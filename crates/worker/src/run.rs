@@ -77,7 +77,8 @@ pub async fn run(options: Options, embedding: Embedding, stopping: Stopping) -> 
     let readiness = service.readiness();
     readiness.waiting(SCHEDULER, format!("no contact with {} yet", options.scheduler));
 
-    let keeper_options = KeeperOptions::new(hello.worker.clone(), embedding.keeper_arguments);
+    let mut keeper_options = KeeperOptions::new(hello.worker.clone(), embedding.keeper_arguments);
+    keeper_options.spool = options.spool_limits();
     let (keeper, keeper_events, held) = custody::open(&data_dir, &keeper_options).await?;
     hello.kill_level = Some(held.level);
 
@@ -93,6 +94,7 @@ pub async fn run(options: Options, embedding: Embedding, stopping: Stopping) -> 
     let executors = Executors {
         keeper,
         in_keeper: Default::default(),
+        custody: Default::default(),
         in_process,
         commands: options.handlers(),
         handlers: embedding.handlers,

@@ -91,6 +91,7 @@ fn worker_options(
     common: service::Options,
 ) -> worker::Options {
     let id = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let spool = worker::keeper::SpoolLimits::default();
     worker::Options {
         listen: None,
         scheduler,
@@ -101,6 +102,9 @@ fn worker_options(
         handler: Vec::new(),
         no_demo: false,
         kill_grace: Duration::from_secs(5),
+        spool_attempt: spool.attempt_bytes,
+        spool: spool.all_bytes,
+        spool_full: spool.full,
         common,
     }
 }

@@ -2,12 +2,13 @@
 //!
 //! Must never wait for the keeper's answer: commands go out, events come in, and they are independent.
 
-use super::event::{KeeperEvent, Launch};
+use super::event::{KeeperEvent, Launch, SpoolLimits};
+use super::incoming::Incoming;
 use super::{codec, message as m, paths::DataDir, spawn};
 use domain::{AttemptId, Error, FrameNo, KillLevel, Kind, Result, WorkerId};
 use std::{ffi::OsString, io, path::Path, path::PathBuf, time::Duration};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{UnixStream, unix::OwnedReadHalf, unix::OwnedWriteHalf};
+use tokio::io::AsyncWriteExt;
+use tokio::net::{UnixStream, unix::OwnedWriteHalf};
 use tokio::sync::mpsc;
 
 /// Commands on their way. When full, senders wait: the keeper always reads, so that it is never for long.
@@ -16,8 +17,6 @@ const COMMANDS: usize = 256;
 const EVENTS: usize = 256;
 /// Bytes that commands gather before they are written, if more are waiting.
 const WRITE_BYTES: usize = 256 * 1024;
-/// Room for reading: a frame and what surrounds it.
-const READ_BYTES: usize = 512 * 1024;
 /// How often finding or starting a keeper is tried: an old one may be about to end.
 const TRIES: u32 = 50;
 /// Between two tries.
@@ -35,12 +34,15 @@ pub struct KeeperOptions {
     pub worker: WorkerId,
     /// Use no better way of killing than this, for a newly started keeper; `None`: the best there is.
     pub kill_level: Option<KillLevel>,
+    /// How much output it holds that nobody takes. A living keeper takes this on, too.
+    pub spool: SpoolLimits,
 }
 
 impl KeeperOptions {
     /// For a program that becomes a keeper by these arguments.
     pub fn new(worker: WorkerId, prefix: &[&str]) -> Self {
-        Self { prefix: prefix.iter().map(OsString::from).collect(), program: None, worker, kill_level: None }
+        let prefix = prefix.iter().map(OsString::from).collect();
+        Self { prefix, program: None, worker, kill_level: None, spool: SpoolLimits::default() }
     }
 }
 
@@ -87,10 +89,12 @@ impl Keeper {
         };
         let (read, mut write) = stream.into_split();
         let mut hello = Vec::new();
-        let greeting = m::Hello { protocol: m::PROTOCOL, environment: spawn::environment(&options.worker) };
+        let environment = spawn::environment(&options.worker);
+        let spool = Some(codec::limits_to(options.spool));
+        let greeting = m::Hello { protocol: m::PROTOCOL, environment, spool };
         codec::put(&m::ToKeeper { command: Some(m::Command::Hello(greeting)) }, &mut hello);
         write.write_all(&hello).await.map_err(passing)?;
-        let mut incoming = Incoming { read, buffer: Vec::new(), taken: 0 };
+        let mut incoming = Incoming::new(read);
         let held = incoming.next().await.map_err(|error| match error.kind() {
             // It was about to end.
             Kind::Unavailable => Trouble::Passing(error),
@@ -156,7 +160,7 @@ enum Trouble {
     Lasting(Error),
 }
 
-fn unreachable_keeper(error: io::Error) -> Error {
+pub(super) fn unreachable_keeper(error: io::Error) -> Error {
     Error::unavailable(format!("the keeper cannot be reached: {error}"))
 }
 
@@ -191,31 +195,4 @@ async fn receive(mut incoming: Incoming, events: mpsc::Sender<KeeperEvent>) {
         }
     };
     let _ = events.send(KeeperEvent::Gone(why.text().to_owned())).await;
-}
-
-/// Bytes from the keeper and where the next message begins in them.
-struct Incoming {
-    read: OwnedReadHalf,
-    buffer: Vec<u8>,
-    taken: usize,
-}
-
-impl Incoming {
-    async fn next(&mut self) -> Result<KeeperEvent> {
-        loop {
-            if let Some((message, length)) = codec::take(self.buffer.get(self.taken..).unwrap_or_default())? {
-                self.taken += length;
-                match codec::event_from(message)? {
-                    Some(event) => return Ok(event),
-                    None => continue,
-                }
-            }
-            self.buffer.drain(..self.taken);
-            self.taken = 0;
-            self.buffer.reserve(READ_BYTES);
-            if self.read.read_buf(&mut self.buffer).await.map_err(unreachable_keeper)? == 0 {
-                return Err(Error::unavailable("the keeper has hung up"));
-            }
-        }
-    }
 }

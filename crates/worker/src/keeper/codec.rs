@@ -1,6 +1,6 @@
 //! Between messages and values, and between messages and bytes. It decides nothing.
 
-use super::event::{Exited, HeldByKeeper, KeeperEvent, KeptAttempt, Launch, LaunchCommand};
+use super::event::{Exited, HeldByKeeper, KeeperEvent, KeptAttempt, Launch, LaunchCommand, SpoolFull, SpoolLimits};
 use super::message as m;
 use domain::{
     AttemptId, AttemptNo, Error, Exit, Frame, KillLevel, Progress, Result, ShellRun, StreamName, TaskId, Totals,
@@ -97,19 +97,33 @@ fn totals_from(totals: Option<m::Totals>) -> Totals {
     Totals { frames, stdout, stderr }
 }
 
-pub(super) fn frame_to(frame: &Frame) -> m::Frame {
+pub(super) fn limits_to(limits: SpoolLimits) -> m::Spool {
+    let SpoolLimits { attempt_bytes, all_bytes, full } = limits;
+    let blocks = match full {
+        SpoolFull::Drop => false,
+        SpoolFull::Block => true,
+    };
+    m::Spool { attempt_bytes, all_bytes, blocks }
+}
+
+pub(super) fn limits_from(spool: Option<m::Spool>) -> SpoolLimits {
+    let Some(m::Spool { attempt_bytes, all_bytes, blocks }) = spool else { return SpoolLimits::default() };
+    SpoolLimits { attempt_bytes, all_bytes, full: if blocks { SpoolFull::Block } else { SpoolFull::Drop } }
+}
+
+pub(super) fn frame_to(frame: Frame) -> m::Frame {
     let Frame { attempt, number, stream, offset, at, data, dropped } = frame;
     m::Frame {
-        attempt: attempt_to(*attempt),
-        number: *number,
+        attempt: attempt_to(attempt),
+        number,
         stderr: match stream {
             StreamName::Stdout => false,
             StreamName::Stderr => true,
         },
-        offset: *offset,
+        offset,
         at: at.0,
-        data: data.clone(),
-        dropped: *dropped,
+        data,
+        dropped,
     }
 }
 
@@ -161,7 +175,7 @@ fn exited_from(exited: m::Exited) -> Result<Exited> {
     })
 }
 
-pub(super) fn held_to(held: HeldByKeeper) -> m::Held {
+pub(super) fn held_to(held: HeldByKeeper, protocol: u32) -> m::Held {
     let HeldByKeeper { level, pid, attempts } = held;
     let attempts = attempts
         .into_iter()
@@ -169,21 +183,30 @@ pub(super) fn held_to(held: HeldByKeeper) -> m::Held {
             attempt: attempt_to(attempt),
             exited,
             totals: totals_to(totals),
-            released,
+            released: released.frames,
+            released_stdout: released.stdout,
+            released_stderr: released.stderr,
         })
         .collect();
-    m::Held { protocol: m::PROTOCOL, level: level.as_str().into(), pid, attempts }
+    m::Held { protocol, level: level.as_str().into(), pid, attempts, ledger: false }
 }
 
 fn held_from(held: m::Held) -> Result<HeldByKeeper> {
-    let m::Held { protocol, level, pid, attempts } = held;
-    if protocol != m::PROTOCOL {
-        let text = format!("the keeper (process {pid}) speaks protocol {protocol}, this worker {}", m::PROTOCOL);
+    let m::Held { protocol, level, pid, attempts, ledger: _ } = held;
+    if !(m::OLDEST..=m::PROTOCOL).contains(&protocol) {
+        let text = format!(
+            "the keeper (process {pid}) speaks protocol {protocol}, this worker {} to {}; its tasks run on: start the \
+             version that it came with, or wait until they have ended and end it",
+            m::OLDEST,
+            m::PROTOCOL
+        );
         return Err(Error::new(domain::Kind::Precondition, text));
     }
     let attempts = attempts
         .into_iter()
-        .map(|m::Kept { attempt, exited, totals, released }| {
+        .map(|kept| {
+            let m::Kept { attempt, exited, totals, released, released_stdout, released_stderr } = kept;
+            let released = Totals { frames: released, stdout: released_stdout, stderr: released_stderr };
             Ok(KeptAttempt { attempt: attempt_from(attempt)?, exited, totals: totals_from(totals), released })
         })
         .collect::<Result<_>>()?;
@@ -204,5 +227,7 @@ pub(super) fn event_from(message: m::ToWorker) -> Result<Option<KeeperEvent>> {
             progress: Progress { percent: u8::try_from(percent).unwrap_or(100), message },
         },
         m::News::Exited(exited) => KeeperEvent::Exited(exited_from(exited)?),
+        // Without its descriptors it says nothing.
+        m::News::Custody(_) => return Ok(None),
     }))
 }

@@ -1,7 +1,36 @@
 //! What the worker and its keeper say to each other, in the worker's terms.
 
+use super::custody::Custody;
 use domain::{AttemptId, Exit, Frame, KillLevel, Progress, ShellRun, Totals, UnixMillis};
 use std::time::Duration;
+
+/// How much output a keeper holds that nobody takes (PROTOCOL P2), in memory and on disk together. What isn't output –
+/// exit codes, results, progress – is never counted, and always kept in memory: no full disk can touch it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SpoolLimits {
+    /// Of one attempt.
+    pub attempt_bytes: u64,
+    /// Of all attempts.
+    pub all_bytes: u64,
+    /// What happens beyond it, and when the disk is full.
+    pub full: SpoolFull,
+}
+
+impl Default for SpoolLimits {
+    fn default() -> Self {
+        Self { attempt_bytes: 256 << 20, all_bytes: 4 << 30, full: SpoolFull::Drop }
+    }
+}
+
+/// What happens to output that finds no room.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
+pub enum SpoolFull {
+    /// It is dropped; a mark with the number of bytes takes its place.
+    #[default]
+    Drop,
+    /// Its task waits, as in front of a full pipe.
+    Block,
+}
 
 /// What to start.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -56,6 +85,14 @@ pub enum KeeperEvent {
         /// What it said.
         progress: Progress,
     },
+    /// It has run for a while: what can be done for it if the keeper dies. Not of all, and not where descriptors are
+    /// short.
+    Custody {
+        /// Whose.
+        attempt: AttemptId,
+        /// What is needed for [`super::salvage`].
+        custody: Custody,
+    },
     /// It ended. The keeper holds this until [`super::Keeper::forget`].
     Exited(Exited),
     /// The keeper died or hung up, for this reason: nothing follows. What it left running is to be ended by
@@ -83,8 +120,8 @@ pub struct KeptAttempt {
     pub exited: bool,
     /// Its output so far, released frames included.
     pub totals: Totals,
-    /// Frames up to this number are released and will not be sent again.
-    pub released: domain::FrameNo,
+    /// Of these, what is released and will not be sent again. The bytes are 0 if its keeper is too old to say.
+    pub released: Totals,
 }
 
 /// How an attempt ended.

@@ -4,8 +4,13 @@
 use prost::{Message, Oneof};
 use std::collections::BTreeMap;
 
-/// Which messages this build speaks. A keeper of another number is not spoken to.
-pub(super) const PROTOCOL: u32 = 1;
+/// Which messages this build speaks. A keeper of a higher number than its worker's says the worker's: what is new to that
+/// one is skipped by it. 2 added the spool's limits, how far output is released in bytes, and custody.
+pub(super) const PROTOCOL: u32 = 2;
+/// The lowest number that a keeper may speak: all of its messages are still understood.
+pub(super) const OLDEST: u32 = 1;
+/// From which on a worker takes descriptors.
+pub(super) const CUSTODY: u32 = 2;
 /// The largest message: a frame, or a start with stdin, arguments and environment, with room to spare; beyond it the
 /// connection is broken.
 pub(super) const MESSAGE_BYTES: usize = 16 * 1024 * 1024;
@@ -42,6 +47,21 @@ pub(super) struct Hello {
     pub protocol: u32,
     #[prost(message, repeated, tag = "2")]
     pub environment: Vec<Variable>,
+    /// Without it: as by default.
+    #[prost(message, optional, tag = "3")]
+    pub spool: Option<Spool>,
+}
+
+/// How much output may be held that isn't released, while nobody takes it.
+#[derive(Clone, Copy, PartialEq, Eq, Message)]
+pub(super) struct Spool {
+    #[prost(uint64, tag = "1")]
+    pub attempt_bytes: u64,
+    #[prost(uint64, tag = "2")]
+    pub all_bytes: u64,
+    /// Beyond it tasks wait; otherwise what they write is dropped and counted.
+    #[prost(bool, tag = "3")]
+    pub blocks: bool,
 }
 
 /// An environment variable; bytes, because Linux says so.
@@ -139,7 +159,7 @@ pub(super) struct Shutdown {
 /// Keeper to worker.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct ToWorker {
-    #[prost(oneof = "News", tags = "1, 2, 3, 4, 5")]
+    #[prost(oneof = "News", tags = "1, 2, 3, 4, 5, 6")]
     pub news: Option<News>,
 }
 
@@ -155,6 +175,8 @@ pub(super) enum News {
     Progressed(Progressed),
     #[prost(message, tag = "5")]
     Exited(Exited),
+    #[prost(message, tag = "6")]
+    Custody(Custody),
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -167,6 +189,23 @@ pub(super) struct Held {
     pub pid: u32,
     #[prost(message, repeated, tag = "4")]
     pub attempts: Vec<Kept>,
+    /// The ledger's descriptor comes with it.
+    #[prost(bool, tag = "5")]
+    pub ledger: bool,
+}
+
+/// Descriptors of an attempt come with it: of its process, and of those pipes that are named, in this order.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(super) struct Custody {
+    #[prost(message, optional, tag = "1")]
+    pub attempt: Option<Attempt>,
+    #[prost(bool, tag = "2")]
+    pub stdout: bool,
+    #[prost(bool, tag = "3")]
+    pub stderr: bool,
+    /// Where in the ledger it is written down.
+    #[prost(uint32, tag = "4")]
+    pub slot: u32,
 }
 
 #[derive(Clone, PartialEq, Eq, Message)]
@@ -179,6 +218,11 @@ pub(super) struct Kept {
     pub totals: Option<Totals>,
     #[prost(uint64, tag = "4")]
     pub released: u64,
+    /// Bytes of the streams in released frames; a keeper of protocol 1 doesn't say.
+    #[prost(uint64, tag = "5")]
+    pub released_stdout: u64,
+    #[prost(uint64, tag = "6")]
+    pub released_stderr: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Message)]

@@ -6,15 +6,27 @@
 
 mod client;
 mod codec;
+mod custody;
+mod descriptors;
 mod event;
+mod incoming;
 mod launch;
+mod ledger;
 mod message;
 mod paths;
 mod serve;
 mod spawn;
+mod spool;
 mod sweep;
 
 pub use client::{Keeper, KeeperOptions};
-pub use event::{Exited, HeldByKeeper, KeeperEvent, KeptAttempt, Launch, LaunchCommand};
+pub use custody::{Custody, Orphan, salvage};
+pub use event::{Exited, HeldByKeeper, KeeperEvent, KeptAttempt, Launch, LaunchCommand, SpoolFull, SpoolLimits};
 pub use serve::run;
 pub use sweep::sweep;
+
+/// The wall clock, for people.
+fn wall() -> domain::UnixMillis {
+    let since = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap_or_default();
+    domain::UnixMillis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}

@@ -49,6 +49,11 @@ impl DataDir {
         self.path.join("tasks")
     }
 
+    /// Output that the keeper doesn't hold in memory.
+    pub(super) fn spool(&self) -> PathBuf {
+        self.path.join("spool")
+    }
+
     /// Empty directories that will become working directories.
     pub(super) fn pool(&self) -> PathBuf {
         self.path.join("pool")

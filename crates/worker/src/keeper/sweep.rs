@@ -34,7 +34,7 @@ pub fn sweep(data_dir: &Path) -> Result<()> {
 }
 
 /// A process that has just died lets go of its files one after the other.
-fn lock_soon(dir: &DataDir) -> io::Result<File> {
+pub(super) fn lock_soon(dir: &DataDir) -> io::Result<File> {
     let until = Instant::now() + DYING;
     loop {
         match paths::lock(dir) {
@@ -44,8 +44,17 @@ fn lock_soon(dir: &DataDir) -> io::Result<File> {
     }
 }
 
-/// Ends all that is left; whether it is gone. Only for who holds the lock.
+/// Ends all that is left, and removes what was kept for it; whether it is gone. Only for who holds the lock.
 pub(super) fn all(dir: &DataDir) -> io::Result<bool> {
+    let gone = trees(dir)?;
+    remove(&dir.tasks())?;
+    // Whoever wanted what the dead keeper had written has read it before.
+    remove(&dir.spool())?;
+    Ok(gone)
+}
+
+/// Ends all that is left; whether it is gone. Only for who holds the lock.
+pub(super) fn trees(dir: &DataDir) -> io::Result<bool> {
     let tasks = dir.tasks();
     let mut cookies = Vec::new();
     // Each attempt that was held has a directory, and its processes carry its names.
@@ -58,9 +67,13 @@ pub(super) fn all(dir: &DataDir) -> io::Result<bool> {
     if swept.trees > 0 {
         eprintln!("ended what was left of {} attempts", swept.trees);
     }
-    match fs::remove_dir_all(&tasks) {
+    Ok(swept.gone)
+}
+
+fn remove(dir: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(dir) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        Ok(()) | Err(_) => Ok(swept.gone),
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 

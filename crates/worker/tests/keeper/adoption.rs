@@ -2,7 +2,12 @@
 
 use crate::rig::{LONG, Rig, attempt, lives, shell};
 use domain::{Exit, StreamName, WorkerId};
-use std::{path::PathBuf, time::Duration};
+use std::{
+    io::{Read, Write},
+    os::unix::net::{UnixListener, UnixStream},
+    path::PathBuf,
+    time::Duration,
+};
 use worker::keeper::{Keeper, KeeperEvent, KeeperOptions, Launch};
 
 #[tokio::test]
@@ -19,7 +24,7 @@ async fn a_new_worker_finds_running_and_finished_attempts_with_all_their_frames(
     let mut rig = rig.reconnect().await;
     assert_eq!(rig.held.pid, pid, "the same keeper");
     let mut held: Vec<_> =
-        rig.held.attempts.iter().map(|a| (a.attempt, a.exited, a.totals.stdout, a.released)).collect();
+        rig.held.attempts.iter().map(|a| (a.attempt, a.exited, a.totals.stdout, a.released.frames)).collect();
     held.sort();
     assert_eq!(held, [(long, false, 4, 0), (short, true, 6, 0)]);
     tokio::task::spawn_blocking(move || std::fs::write(fifo, "two\n")).await.expect("joined").expect("written");
@@ -45,7 +50,7 @@ async fn released_frames_and_forgotten_attempts_do_not_come_back() {
     // Commands are obeyed in order: when this has run, they have been.
     rig.run(shell(attempt(3), "/bin/true")).await;
     let mut rig = rig.reconnect().await;
-    let held: Vec<_> = rig.held.attempts.iter().map(|a| (a.attempt, a.released)).collect();
+    let held: Vec<_> = rig.held.attempts.iter().map(|a| (a.attempt, a.released.frames)).collect();
     assert_eq!(held, [(kept, last), (attempt(3), 0)]);
     let story = rig.until(kept, |story| story.exited.is_some()).await;
     assert_eq!((story.frames.len(), story.exited().totals.frames), (0, last));
@@ -108,6 +113,68 @@ async fn a_keeper_that_cannot_start_says_why_at_once() {
     assert!(text.starts_with("the keeper "), "{text}");
 }
 
+/// A message as it travels: its length, then its bytes.
+fn framed(body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(body.len()).expect("short").to_le_bytes();
+    [&length[..], body].concat()
+}
+
+/// Reads one message.
+fn unframed(socket: &mut UnixStream) -> Vec<u8> {
+    let mut length = [0; 4];
+    socket.read_exact(&mut length).expect("a length");
+    let mut body = vec![0; u32::from_le_bytes(length) as usize];
+    socket.read_exact(&mut body).expect("a message");
+    body
+}
+
+#[tokio::test]
+async fn a_worker_of_the_first_protocol_is_answered_in_it() {
+    let mut rig = Rig::new().await;
+    rig.run(shell(attempt(1), "echo hi")).await;
+    let socket = rig.path().join("keeper.sock");
+    let answer = tokio::task::spawn_blocking(move || {
+        let mut socket = UnixStream::connect(socket).expect("a keeper");
+        // Hello, field 1; in it protocol, field 1, which is 1.
+        socket.write_all(&framed(&[0x0a, 2, 0x08, 1])).expect("sent");
+        [unframed(&mut socket), unframed(&mut socket), unframed(&mut socket)]
+    });
+    let [held, started, frame] = answer.await.expect("joined");
+    // Held, field 1, of some length; in it protocol, field 1.
+    assert_eq!((held[0], &held[2..4]), (0x0a, &[0x08, 1][..]), "{held:?}");
+    assert_eq!((started[0], frame[0]), (0x12, 0x1a), "its attempt is there, and nothing that it doesn't know");
+}
+
+#[tokio::test]
+async fn a_keeper_of_the_first_protocol_is_spoken_to_and_one_of_a_later_is_left_alone() {
+    for (protocol, known) in [(1, true), (2, true), (3, false), (0, false)] {
+        let dir = tempfile::tempdir().expect("a directory");
+        let listener = UnixListener::bind(dir.path().join("keeper.sock")).expect("a socket");
+        let keeper = std::thread::spawn(move || {
+            let (mut socket, _) = listener.accept().expect("a worker");
+            unframed(&mut socket);
+            // Protocol, level and process, as the first keepers said it.
+            let held = [&[0x08, protocol, 0x12, 9][..], b"cgroup_v2", &[0x18, 77]].concat();
+            let length = u8::try_from(held.len()).expect("short");
+            socket.write_all(&framed(&[&[0x0a, length][..], &held].concat())).expect("sent");
+            socket
+        });
+        let opened = Keeper::open(dir.path(), KeeperOptions::new(WorkerId::new("w1"), &["keeper"])).await;
+        let _socket = keeper.join().expect("joined");
+        match opened {
+            Ok((_, mut events)) => {
+                let held = events.recv().await;
+                assert!(known && matches!(&held, Some(KeeperEvent::Held(held)) if held.pid == 77), "{held:?}");
+            }
+            Err(error) => {
+                assert_eq!((known, error.kind()), (false, domain::Kind::Precondition));
+                let said = format!("the keeper (process 77) speaks protocol {protocol}, this worker 1 to 2; ");
+                assert!(error.text().starts_with(&said), "{error}");
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_long_path_is_no_obstacle() {
     let dir = tempfile::tempdir().expect("a directory");
@@ -136,7 +203,8 @@ async fn whoever_ignores_its_children_still_learns_how_tasks_end() {
             KeeperEvent::Held(_)
             | KeeperEvent::Started { .. }
             | KeeperEvent::Frame(_)
-            | KeeperEvent::Progressed { .. } => {}
+            | KeeperEvent::Progressed { .. }
+            | KeeperEvent::Custody { .. } => {}
         }
     }
     keeper.shutdown(true, Duration::ZERO).await.expect("sent");

@@ -1,9 +1,9 @@
 //! Nothing is left of a task, however it ends.
 
 use crate::rig::{LONG, Rig, attempt, lives, shell};
-use domain::{Exit, KillLevel};
+use domain::{Exit, Frame, KillLevel, Totals};
 use std::time::Duration;
-use worker::keeper::{KeeperEvent, Launch, sweep};
+use worker::keeper::{KeeperEvent, Launch, Orphan, salvage, sweep};
 
 /// Lines that print the numbers of processes which hold out in one way or another, how many, and whether even the
 /// best effort ends them all.
@@ -146,6 +146,79 @@ async fn what_a_dead_keeper_left_is_swept_and_another_can_start() {
 }
 
 #[tokio::test]
+async fn what_a_dead_keepers_task_wrote_is_not_lost_with_it() {
+    let mut rig = Rig::new().await;
+    let id = attempt(1);
+    let gate = rig.path().join("gate");
+    // The keeper stands still before it dies: what is written then is in the pipe alone.
+    let line = format!(
+        "echo $$; until [ -e '{0}' ]; do sleep 0.01; done; echo late; touch '{0}.ed'; sleep 1000",
+        gate.display()
+    );
+    rig.keeper.start(shell(id, &line)).await.expect("sent");
+    let (mut arrived, mut custody, mut pid) = (Totals::default(), None, String::new());
+    while custody.is_none() || pid.is_empty() {
+        match rig.next().await {
+            KeeperEvent::Frame(frame) => {
+                arrived.add(&frame);
+                pid.push_str(&String::from_utf8_lossy(&frame.data));
+            }
+            KeeperEvent::Custody { attempt, custody: of } if attempt == id => custody = Some(of),
+            other => assert!(matches!(other, KeeperEvent::Started { .. }), "{other:?}"),
+        }
+    }
+    let keeper = i32::try_from(rig.held.pid).expect("a number");
+    let orphans = || vec![Orphan { attempt: id, arrived, custody: custody.clone() }];
+    assert_eq!(salvage(rig.path(), orphans()).expect("looked"), None, "a living keeper's tasks are its own");
+    // SAFETY: no memory is involved; it is the keeper that this rig started.
+    unsafe { libc::kill(keeper, libc::SIGSTOP) };
+    std::fs::write(&gate, "").expect("written");
+    while !gate.with_extension("ed").exists() {
+        tokio::task::yield_now().await;
+    }
+    // SAFETY: as above.
+    unsafe { libc::kill(keeper, libc::SIGKILL) };
+    rig.gone().await;
+    assert!(lives(pid.trim().parse().expect("a number")), "it has not ended by a closed pipe");
+    let frames = salvage(rig.path(), orphans()).expect("looked").expect("it is dead");
+    let [Frame { number, offset, data, dropped: 0, .. }] = &frames[..] else { panic!("{frames:?}") };
+    assert_eq!((*number, *offset, data.as_slice()), (arrived.frames + 1, arrived.stdout, &b"late\n"[..]));
+    assert!(!lives(pid.trim().parse().expect("a number")));
+}
+
+#[tokio::test]
+async fn what_a_dead_keeper_had_in_its_hands_is_counted_and_what_was_on_disk_is_found() {
+    let mut rig = Rig::new().await;
+    let id = attempt(1);
+    let done = rig.path().join("done");
+    let line = format!("sleep 0.3; head -c 30000000 /dev/zero; touch '{}'; sleep 1000", done.display());
+    rig.keeper.detached(true).await.expect("sent");
+    rig.keeper.start(shell(id, &line)).await.expect("sent");
+    let (mut arrived, mut custody) = (Totals::default(), None);
+    while custody.is_none() || arrived.frames == 0 {
+        match rig.next().await {
+            KeeperEvent::Frame(frame) => arrived.add(&frame),
+            KeeperEvent::Custody { custody: of, .. } => custody = Some(of),
+            other => assert!(matches!(other, KeeperEvent::Started { .. }), "{other:?}"),
+        }
+    }
+    while !done.exists() {
+        tokio::task::yield_now().await;
+    }
+    // SAFETY: no memory is involved; it is the keeper that this rig started.
+    unsafe { libc::kill(i32::try_from(rig.held.pid).expect("a number"), libc::SIGKILL) };
+    // Frames that this worker was sent and has not looked at are lost with it here: they are counted or on disk.
+    let frames = salvage(rig.path(), vec![Orphan { attempt: id, arrived, custody }]).expect("looked").expect("dead");
+    let mut totals = arrived;
+    for frame in &frames {
+        assert_eq!((frame.number, frame.offset), (totals.frames + 1, totals.stdout));
+        assert!(frame.data.iter().all(|byte| *byte == 0));
+        totals.add(frame);
+    }
+    assert_eq!(totals.stdout, 30_000_000, "{} frames", frames.len());
+}
+
+#[tokio::test]
 async fn a_keeper_told_to_end_kills_its_tasks_says_so_and_goes() {
     let mut rig = Rig::new().await;
     let id = attempt(1);
@@ -159,7 +232,8 @@ async fn a_keeper_told_to_end_kills_its_tasks_says_so_and_goes() {
             KeeperEvent::Held(_)
             | KeeperEvent::Started { .. }
             | KeeperEvent::Frame(_)
-            | KeeperEvent::Progressed { .. } => {}
+            | KeeperEvent::Progressed { .. }
+            | KeeperEvent::Custody { .. } => {}
         }
     }
     assert_eq!(exit, Some(Exit::Killed));

@@ -2,7 +2,7 @@
 
 use crate::rig::{Rig, attempt, shell};
 use domain::{AttemptId, Exit, StreamName, limits};
-use worker::keeper::KeeperEvent;
+use worker::keeper::{KeeperEvent, KeeperOptions, SpoolFull, SpoolLimits};
 
 const MIB: u64 = 1024 * 1024;
 /// The keeper's window, and what pipe and rounding may add.
@@ -51,7 +51,10 @@ async fn a_task_blocks_until_its_output_is_released() {
             KeeperEvent::Exited(exited) if exited.attempt == other => break,
             KeeperEvent::Exited(exited) => panic!("it has ended unblocked: {exited:?}"),
             KeeperEvent::Gone(why) => panic!("{why}"),
-            KeeperEvent::Held(_) | KeeperEvent::Started { .. } | KeeperEvent::Progressed { .. } => {}
+            KeeperEvent::Held(_)
+            | KeeperEvent::Started { .. }
+            | KeeperEvent::Progressed { .. }
+            | KeeperEvent::Custody { .. } => {}
         }
     }
     assert!((received.len() as u64) < WINDOW + SLACK, "{} bytes in spite of the window", received.len());
@@ -82,9 +85,23 @@ async fn drink(rig: &mut Rig, id: AttemptId, mut last: u64) -> (Vec<u8>, Exit) {
             | KeeperEvent::Started { .. }
             | KeeperEvent::Frame(_)
             | KeeperEvent::Progressed { .. }
+            | KeeperEvent::Custody { .. }
             | KeeperEvent::Exited(_) => {}
         }
     }
+}
+
+/// Bytes on disk.
+fn spooled(rig: &Rig) -> u64 {
+    let files = std::fs::read_dir(rig.path().join("spool")).into_iter().flatten().flatten();
+    files.map(|file| file.metadata().map_or(0, |m| m.len())).sum()
+}
+
+/// What a process has in memory.
+fn memory_kib(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a process");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line");
+    line.trim().trim_end_matches(" kB").parse().expect("a number")
 }
 
 #[tokio::test]
@@ -92,9 +109,20 @@ async fn without_a_worker_or_its_scheduler_tasks_go_on() {
     let id = attempt(1);
     let mut rig = Rig::new().await;
     rig.keeper.detached(true).await.expect("sent");
-    let story = rig.run(shell(id, &writer(20))).await;
-    assert_eq!(story.exited().exit, Exit::Code(0), "nothing was released, and yet it has ended");
-    assert!(story.bytes(StreamName::Stdout) == written(20));
+    let mark = rig.path().join("ended by itself");
+    let line = format!("{}; touch '{}'", writer(24), mark.display());
+    rig.keeper.start(shell(id, &line)).await.expect("sent");
+    while !mark.exists() {
+        tokio::task::yield_now().await;
+    }
+    assert!(spooled(&rig) > 10 * MIB, "{} bytes on disk", spooled(&rig));
+    let memory = memory_kib(rig.held.pid);
+    assert!(memory < 64 * 1024, "the keeper has {memory} KiB");
+    let (bytes, exit) = drink(&mut rig, id, 0).await;
+    assert!(exit == Exit::Code(0) && bytes == written(24), "nothing was released, and yet it has ended");
+    while spooled(&rig) > 0 {
+        tokio::task::yield_now().await;
+    }
 
     let mark = rig.path().join("ended");
     let line = format!("{}; touch {}", writer(20), mark.display());
@@ -108,4 +136,45 @@ async fn without_a_worker_or_its_scheduler_tasks_go_on() {
     let mut rig = gone.connect().await;
     let (bytes, exit) = drink(&mut rig, id, 0).await;
     assert!(exit == Exit::Code(0) && bytes == written(20));
+}
+
+#[tokio::test]
+async fn beyond_the_spools_limit_bytes_are_counted_or_the_task_waits() {
+    for full in [SpoolFull::Drop, SpoolFull::Block] {
+        let spool = SpoolLimits { attempt_bytes: 2 * MIB, all_bytes: 3 * MIB, full };
+        let mut rig = Rig::with(|options: &mut KeeperOptions| options.spool = spool).await;
+        let id = attempt(1);
+        rig.keeper.detached(true).await.expect("sent");
+        rig.keeper.start(shell(id, &writer(6))).await.expect("sent");
+        let other = attempt(2);
+        rig.keeper.start(shell(other, "sleep 0.5; exit 3")).await.expect("sent");
+        let mut waits = None;
+        let (mut kept, mut dropped, mut last) = (0, 0, 0);
+        let exited = loop {
+            match rig.next().await {
+                KeeperEvent::Frame(frame) if frame.stream == StreamName::Stdout => {
+                    (kept, dropped) = (kept + frame.data.len() as u64, dropped + frame.dropped);
+                    last = frame.number;
+                }
+                KeeperEvent::Exited(exited) if exited.attempt == id => break exited,
+                KeeperEvent::Exited(_) => {
+                    waits = Some(kept);
+                    rig.keeper.release(id, last).await.expect("sent");
+                    rig.keeper.detached(false).await.expect("sent");
+                }
+                KeeperEvent::Gone(why) => panic!("{why}"),
+                KeeperEvent::Held(_)
+                | KeeperEvent::Started { .. }
+                | KeeperEvent::Frame(_)
+                | KeeperEvent::Progressed { .. }
+                | KeeperEvent::Custody { .. } => {}
+            }
+        };
+        assert_eq!((exited.exit, exited.totals.stdout), (Exit::Code(0), 6 * MIB), "{full:?}");
+        assert_eq!(kept + dropped, 6 * MIB, "{full:?}");
+        match full {
+            SpoolFull::Drop => assert!(dropped > 3 * MIB, "{dropped} bytes dropped"),
+            SpoolFull::Block => assert!(dropped == 0 && waits.is_some_and(|kept| kept < 3 * MIB), "{waits:?}"),
+        }
+    }
 }

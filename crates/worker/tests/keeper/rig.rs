@@ -22,21 +22,21 @@ pub struct Rig {
     pub keeper: Keeper,
     pub held: HeldByKeeper,
     events: Receiver<KeeperEvent>,
-    level: Option<KillLevel>,
+    options: KeeperOptions,
 }
 
 /// A data directory whose keeper has no worker.
 pub struct Gone {
     dir: Option<TempDir>,
-    level: Option<KillLevel>,
+    options: KeeperOptions,
 }
 
 impl Gone {
     /// A new worker comes.
     pub async fn connect(self) -> Rig {
-        let Self { dir, level } = self;
-        let (keeper, held, events) = open(dir.as_ref().expect("a directory").path(), level).await;
-        Rig { dir, keeper, held, events, level }
+        let Self { dir, options } = self;
+        let (keeper, held, events) = open(dir.as_ref().expect("a directory").path(), &options).await;
+        Rig { dir, keeper, held, events, options }
     }
 }
 
@@ -82,11 +82,8 @@ pub fn handler(attempt: AttemptId, line: &str, payload: &[u8]) -> Launch {
     Launch { attempt, command, entry: None, timeout: None, grace: LONG }
 }
 
-async fn open(dir: &Path, level: Option<KillLevel>) -> (Keeper, HeldByKeeper, Receiver<KeeperEvent>) {
-    let mut options = KeeperOptions::new(WorkerId::new("w1"), &["keeper"]);
-    options.program = Some(env!("CARGO_BIN_EXE_worker").into());
-    options.kill_level = level;
-    let (keeper, mut events) = Keeper::open(dir, options).await.expect("a keeper");
+async fn open(dir: &Path, options: &KeeperOptions) -> (Keeper, HeldByKeeper, Receiver<KeeperEvent>) {
+    let (keeper, mut events) = Keeper::open(dir, options.clone()).await.expect("a keeper");
     match events.recv().await {
         Some(KeeperEvent::Held(held)) => (keeper, held, events),
         other => panic!("first comes what is held, not {other:?}"),
@@ -95,14 +92,22 @@ async fn open(dir: &Path, level: Option<KillLevel>) -> (Keeper, HeldByKeeper, Re
 
 impl Rig {
     pub async fn new() -> Self {
-        Self::with_level(None).await
+        Self::with(|_| {}).await
     }
 
     /// With no better way of killing.
     pub async fn with_level(level: Option<KillLevel>) -> Self {
+        Self::with(|options| options.kill_level = level).await
+    }
+
+    /// With other options.
+    pub async fn with(change: impl FnOnce(&mut KeeperOptions)) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
-        let (keeper, held, events) = open(dir.path(), level).await;
-        Self { dir: Some(dir), keeper, held, events, level }
+        let mut options = KeeperOptions::new(WorkerId::new("w1"), &["keeper"]);
+        options.program = Some(env!("CARGO_BIN_EXE_worker").into());
+        change(&mut options);
+        let (keeper, held, events) = open(dir.path(), &options).await;
+        Self { dir: Some(dir), keeper, held, events, options }
     }
 
     /// The connection breaks, as when the worker dies.
@@ -110,7 +115,7 @@ impl Rig {
         let dir = self.dir.take();
         // The keeper is not to end with the rig.
         self.held.pid = 0;
-        Gone { dir, level: self.level }
+        Gone { dir, options: self.options.clone() }
     }
 
     /// The connection breaks and a new worker comes.
@@ -142,6 +147,7 @@ impl Rig {
                 | KeeperEvent::Started { .. }
                 | KeeperEvent::Frame(_)
                 | KeeperEvent::Progressed { .. }
+                | KeeperEvent::Custody { .. }
                 | KeeperEvent::Exited(_) => {}
             }
         }

@@ -1,17 +1,21 @@
 //! One attempt in the keeper: it runs, its tree is brought down, it has exited.
 
+mod tell;
+
+use super::output::{Output, WINDOW_BYTES};
 use super::poll::Pipe;
 use super::process::{Process, Pulled, Shared};
 use super::progress::ProgressLines;
-use super::spool::{ALL_BYTES, ATTEMPT_BYTES, Spool, WINDOW_BYTES};
-use crate::keeper::codec;
-use crate::keeper::event::{Exited, KeptAttempt, Launch, LaunchCommand};
-use crate::keeper::message::{self as m, Variable};
+use crate::keeper::event::{Exited, KeptAttempt, Launch, LaunchCommand, SpoolFull, SpoolLimits};
+use crate::keeper::message::Variable;
+use crate::keeper::{codec, wall};
 use domain::{AttemptId, Exit, FrameNo, Progress, StreamName, UnixMillis, limits};
 use exec::start::Status;
 use std::{
     mem,
-    time::{Duration, Instant, SystemTime},
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
 };
 
 /// Read at most of one pipe when the child has ended: what is in it, and a bound for others who still write.
@@ -27,11 +31,13 @@ const LAST_LOOK: Duration = Duration::from_millis(250);
 pub(super) struct Attempt {
     id: AttemptId,
     phase: Phase,
-    spool: Spool,
+    output: Output,
     /// A handler's stdout is its result, not output.
     result: Option<Collected>,
     lines: ProgressLines,
     progress: Option<Progress>,
+    /// It runs long enough to be entrusted to its worker.
+    aged: bool,
     /// When it really started, by the wall clock.
     started: Option<UnixMillis>,
     began: Instant,
@@ -39,6 +45,8 @@ pub(super) struct Attempt {
     grace: Duration,
     /// Its output pipes are not read.
     paused: bool,
+    /// What it writes next finds no room, and must not be dropped.
+    stuck: bool,
     sent: Sent,
     /// When [`Attempt::on_timer`] is due.
     pub(super) timer: Option<Instant>,
@@ -80,17 +88,14 @@ struct Sent {
     started: bool,
     frames: FrameNo,
     progress: bool,
+    custody: bool,
     exited: bool,
-}
-
-pub(super) fn wall() -> UnixMillis {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    UnixMillis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 impl Attempt {
     /// Starts it. One that can't be started has exited.
     pub(super) fn begin(key: u64, what: &Launch, base: &[Variable], shared: &mut Shared) -> Self {
+        let dir = Arc::clone(&shared.spool);
         let Launch { attempt, command: _, entry: _, timeout, grace: _ } = what;
         let began = Instant::now();
         let process = shared
@@ -102,34 +107,36 @@ impl Attempt {
         match process {
             Ok(process) => {
                 let started = Some(wall());
-                Self { started, timer, ..Self::new(what, began, Phase::Running(process, None)) }
+                Self { started, timer, ..Self::new(what, dir, began, Phase::Running(process, None)) }
             }
-            Err(why) => Self::new(what, began, Phase::Exited(not_started(*attempt, why))),
+            Err(why) => Self::new(what, dir, began, Phase::Exited(not_started(*attempt, why))),
         }
     }
 
     /// One that is not started, for this reason.
-    pub(super) fn refuse(what: &Launch, why: &str) -> Self {
-        Self::new(what, Instant::now(), Phase::Exited(not_started(what.attempt, why.to_owned())))
+    pub(super) fn refuse(what: &Launch, why: &str, spool: Arc<Path>) -> Self {
+        Self::new(what, spool, Instant::now(), Phase::Exited(not_started(what.attempt, why.to_owned())))
     }
 
-    fn new(what: &Launch, began: Instant, phase: Phase) -> Self {
+    fn new(what: &Launch, spool: Arc<Path>, began: Instant, phase: Phase) -> Self {
         let Launch { attempt, command, entry: _, timeout, grace } = what;
         Self {
             id: *attempt,
             phase,
-            spool: Spool::new(*attempt),
+            output: Output::new(*attempt, spool),
             result: match command {
                 LaunchCommand::Shell(_) => None,
                 LaunchCommand::Handler { .. } => Some(Collected::default()),
             },
             lines: ProgressLines::default(),
             progress: None,
+            aged: false,
             started: None,
             began,
             limit: *timeout,
             grace: *grace,
             paused: false,
+            stuck: false,
             sent: Sent { progress: true, ..Sent::default() },
             timer: None,
         }
@@ -146,8 +153,8 @@ impl Attempt {
         KeptAttempt {
             attempt: self.id,
             exited: self.has_exited(),
-            totals: self.spool.totals(),
-            released: self.spool.released(),
+            totals: self.output.totals(),
+            released: self.output.released(),
         }
     }
 
@@ -162,7 +169,7 @@ impl Attempt {
             Phase::Running(process, _) | Phase::Sweeping(process, _) => process,
             Phase::Exited(_) => return Pulled::Ended,
         };
-        let pulled = process.pull(pipe, &shared.poll, &mut shared.buffer);
+        let pulled = process.pull(pipe, shared);
         match pulled {
             Pulled::Bytes(length) => self.take(pipe, length, shared),
             Pulled::Nothing => {}
@@ -194,14 +201,25 @@ impl Attempt {
             (Pipe::Stdout, None) => StreamName::Stdout,
             (Pipe::Stderr, _) => StreamName::Stderr,
         };
-        let before = self.spool.bytes();
-        let room = before + length as u64 <= ATTEMPT_BYTES && shared.spooled + length as u64 <= ALL_BYTES;
-        if room || !shared.detached {
-            self.spool.keep(stream, bytes.to_vec(), wall());
-        } else {
-            self.spool.drop(stream, length);
+        let at = wall();
+        let drops = shared.detached && shared.limits.full == SpoolFull::Drop;
+        if drops && !self.fits(length, shared) {
+            return self.output.drop(stream, length);
         }
-        shared.spooled += self.spool.bytes() - before;
+        if let Err(data) = self.output.keep(stream, bytes.to_vec(), at, &mut shared.usage) {
+            if drops {
+                self.output.drop(stream, data.len());
+            } else {
+                self.output.hold(stream, data, at, &mut shared.usage);
+            }
+        }
+    }
+
+    /// Whether so many bytes more are within the spool's limits.
+    fn fits(&self, bytes: usize, shared: &Shared) -> bool {
+        let SpoolLimits { attempt_bytes, all_bytes, full: _ } = shared.limits;
+        let bytes = bytes as u64;
+        self.output.bytes() + bytes <= attempt_bytes && shared.usage.spooled + bytes <= all_bytes
     }
 
     fn progressed(&mut self, last: Option<Progress>) {
@@ -211,19 +229,22 @@ impl Attempt {
         }
     }
 
-    /// Blocks or unblocks the task, by what its worker has not released.
-    pub(super) fn pause_or_resume(&mut self, shared: &Shared) {
-        let process = match &self.phase {
-            Phase::Running(process, _) | Phase::Sweeping(process, _) => process,
-            Phase::Exited(_) => return,
-        };
+    /// Blocks or unblocks the task, by what its worker has not released and by what finds room.
+    pub(super) fn pause_or_resume(&mut self, shared: &mut Shared) {
+        if self.has_exited() {
+            return;
+        }
         // Half a window of room before it goes on: otherwise it would wake for every frame.
         let allowed = if self.paused { WINDOW_BYTES / 2 } else { WINDOW_BYTES };
-        let pause = !shared.detached && self.spool.bytes() > allowed;
+        let blocks = shared.limits.full == SpoolFull::Block;
+        let full = shared.detached && blocks && !self.fits(limits::FRAME_BYTES, shared);
+        self.stuck = full || (blocks || !shared.detached) && !self.output.settle(&mut shared.usage);
+        let pause = self.stuck || !shared.detached && self.output.bytes() > allowed;
         if pause == self.paused {
             return;
         }
         self.paused = pause;
+        let (Phase::Running(process, _) | Phase::Sweeping(process, _)) = &self.phase else { return };
         for pipe in [Pipe::Stdout, Pipe::Stderr] {
             if pause {
                 process.pause(pipe, &shared.poll);
@@ -231,6 +252,11 @@ impl Attempt {
                 eprintln!("attempt {} of {}: its output cannot be watched: {error}", self.id.no, self.id.task);
             }
         }
+    }
+
+    /// Whether only time can tell if it may go on: room on a disk comes without notice.
+    pub(super) fn is_stuck(&self) -> bool {
+        self.stuck && !self.has_exited()
     }
 
     /// SIGTERM to its tree, SIGKILL after `grace`; then it has exited like this.
@@ -255,6 +281,11 @@ impl Attempt {
     /// The worker wants it to end. Nothing if it has ended by itself already.
     pub(super) fn kill(&mut self, grace: Duration) {
         self.end(Exit::Killed, grace);
+    }
+
+    /// It has run for a while.
+    pub(super) fn age(&mut self) {
+        self.aged = true;
     }
 
     pub(super) fn on_timer(&mut self, shared: &mut Shared) {
@@ -332,9 +363,7 @@ impl Attempt {
             return;
         }
         self.drain(shared);
-        let before = self.spool.bytes();
-        self.spool.mark_all(wall());
-        shared.spooled += self.spool.bytes() - before;
+        self.output.mark_all(wall(), &mut shared.usage);
         let last = self.lines.end();
         self.progressed(last);
         let unfinished = Phase::Exited(not_started(self.id, String::new()));
@@ -347,7 +376,7 @@ impl Attempt {
             (exit, Some(Collected { bytes, too_large: false })) => (exit, bytes),
             (exit, _) => (exit, Vec::new()),
         };
-        let (attempt, totals) = (self.id, self.spool.totals());
+        let (attempt, totals) = (self.id, self.output.totals());
         self.phase = Phase::Exited(Exited { attempt, exit, totals, result, run_us, tree_gone: gone, at });
         self.timer = None;
     }
@@ -358,7 +387,7 @@ impl Attempt {
         let exited = Exited {
             attempt: self.id,
             exit: Exit::HandlerError(why),
-            totals: self.spool.totals(),
+            totals: self.output.totals(),
             result: Vec::new(),
             run_us: codec::micros(self.began.elapsed()),
             tree_gone: false,
@@ -368,62 +397,6 @@ impl Attempt {
         match mem::replace(&mut self.phase, Phase::Exited(exited)) {
             Phase::Running(process, _) | Phase::Sweeping(process, _) => process.abandon(shared),
             Phase::Exited(_) => {}
-        }
-    }
-
-    /// Frames up to this number are durable.
-    pub(super) fn release(&mut self, number: FrameNo, shared: &mut Shared) {
-        let before = self.spool.bytes();
-        self.spool.release(number.min(self.sent.frames));
-        shared.spooled = shared.spooled.saturating_sub(before - self.spool.bytes());
-        self.pause_or_resume(shared);
-    }
-
-    /// It is dropped, with its directory: what it held is no longer counted.
-    pub(super) fn forget(self, shared: &mut Shared) {
-        shared.directories.give_back(self.id);
-        shared.spooled = shared.spooled.saturating_sub(self.spool.bytes());
-    }
-
-    /// A new connection's worker knows nothing yet.
-    pub(super) fn resend(&mut self, shared: &mut Shared) {
-        let before = self.spool.bytes();
-        self.spool.mark_all(wall());
-        shared.spooled += self.spool.bytes() - before;
-        let progress = self.progress.is_none();
-        self.sent = Sent { started: false, frames: self.spool.released(), progress, exited: false };
-    }
-
-    pub(super) fn has_news(&self) -> bool {
-        let Sent { started, frames, progress, exited } = self.sent;
-        (self.started.is_some() && !started)
-            || frames < self.spool.totals().frames
-            || !progress
-            || (self.has_exited() && !exited)
-    }
-
-    /// The next thing its worker should know.
-    pub(super) fn next_news(&mut self) -> Option<m::News> {
-        let attempt = codec::attempt_to(self.id);
-        if let Some(at) = self.started.filter(|_| !self.sent.started) {
-            self.sent.started = true;
-            return Some(m::News::Started(m::Started { attempt, at: at.0 }));
-        }
-        if let Some(frame) = self.spool.after(self.sent.frames) {
-            self.sent.frames = frame.number;
-            return Some(m::News::Frame(codec::frame_to(frame)));
-        }
-        if let Some(progress) = self.progress.clone().filter(|_| !self.sent.progress) {
-            self.sent.progress = true;
-            let Progress { percent, message } = progress;
-            return Some(m::News::Progressed(m::Progressed { attempt, percent: percent.into(), message }));
-        }
-        match &self.phase {
-            Phase::Exited(exited) if !self.sent.exited => {
-                self.sent.exited = true;
-                Some(m::News::Exited(codec::exited_to(exited)))
-            }
-            Phase::Running(..) | Phase::Sweeping(..) | Phase::Exited(_) => None,
         }
     }
 }

@@ -1,10 +1,11 @@
 //! The connection to the worker: bytes in and out, nothing of what they mean.
 
-use crate::keeper::{codec, message as m};
+use crate::keeper::{codec, descriptors, message as m};
 use domain::Result;
 use std::{
+    collections::VecDeque,
     io::{self, ErrorKind, Read, Write},
-    os::unix::net::UnixStream,
+    os::{fd::OwnedFd, unix::net::UnixStream},
 };
 
 /// So much is encoded ahead of the socket: enough to keep it busy, so little that new things are not late.
@@ -18,18 +19,23 @@ pub(super) struct Link {
     pub(super) stream: UnixStream,
     /// It has said hello.
     pub(super) greeted: bool,
+    /// What its worker speaks.
+    pub(super) protocol: u32,
     /// epoll tells when it can be written.
     pub(super) watched: bool,
     incoming: Vec<u8>,
     outgoing: Vec<u8>,
     written: usize,
+    /// Descriptors that go with what begins here in `outgoing`.
+    rights: VecDeque<(usize, Vec<OwnedFd>)>,
 }
 
 impl Link {
     pub(super) fn new(number: u64, stream: UnixStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
-        let (incoming, outgoing) = (Vec::new(), Vec::new());
-        Ok(Self { number, stream, greeted: false, watched: false, incoming, outgoing, written: 0 })
+        let (incoming, outgoing, rights) = Default::default();
+        let (greeted, protocol, watched) = (false, m::OLDEST, false);
+        Ok(Self { number, stream, greeted, protocol, watched, incoming, outgoing, written: 0, rights })
     }
 
     /// What has arrived, as far as messages are whole.
@@ -65,7 +71,10 @@ impl Link {
         self.outgoing.len() - self.written < AHEAD_BYTES
     }
 
-    pub(super) fn put(&mut self, news: m::News) {
+    pub(super) fn put(&mut self, news: m::News, rights: Vec<OwnedFd>) {
+        if !rights.is_empty() {
+            self.rights.push_back((self.outgoing.len(), rights));
+        }
         codec::put(&m::ToWorker { news: Some(news) }, &mut self.outgoing);
     }
 
@@ -79,14 +88,16 @@ impl Link {
     /// # Errors
     /// The connection is over.
     pub(super) fn write(&mut self) -> io::Result<bool> {
-        while let Some(rest) = self.outgoing.get(self.written..).filter(|rest| !rest.is_empty()) {
-            match self.stream.write(rest) {
+        while self.written < self.outgoing.len() {
+            match self.write_some() {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(length) => self.written += length,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     // Or it would grow for as long as the socket never quite empties it.
-                    self.outgoing.drain(..std::mem::take(&mut self.written));
+                    let written = std::mem::take(&mut self.written);
+                    self.outgoing.drain(..written);
+                    self.rights.iter_mut().for_each(|(at, _)| *at -= written);
                     return Ok(false);
                 }
                 Err(error) => return Err(error),
@@ -95,5 +106,18 @@ impl Link {
         self.outgoing.clear();
         self.written = 0;
         Ok(true)
+    }
+
+    /// Up to where the next descriptors belong.
+    fn write_some(&mut self) -> io::Result<usize> {
+        let here = self.rights.pop_front_if(|(at, _)| *at == self.written);
+        let end = self.rights.front().map_or(self.outgoing.len(), |(at, _)| *at);
+        let bytes = self.outgoing.get(self.written..end).unwrap_or_default();
+        let Some((at, rights)) = here else { return self.stream.write(bytes) };
+        let sent = descriptors::send(&self.stream, bytes, &rights);
+        if sent.is_err() {
+            self.rights.push_front((at, rights));
+        }
+        sent
     }
 }

@@ -6,11 +6,11 @@
 mod attempt;
 mod directories;
 mod link;
+mod output;
 mod poll;
 mod process;
 mod progress;
 mod server;
 mod setup;
-mod spool;
 
 pub use setup::run;

@@ -1,5 +1,6 @@
 //! epoll, and what its tokens mean.
 
+use domain::StreamName;
 use rustix::event::{Timespec, epoll};
 use std::{
     io,
@@ -32,6 +33,15 @@ pub(super) enum Pipe {
 
 impl Pipe {
     pub(super) const ALL: [Self; 3] = [Self::Stdout, Self::Stderr, Self::Progress];
+
+    /// Of what a task writes to its users.
+    pub(super) fn stream(self) -> Option<StreamName> {
+        match self {
+            Self::Stdout => Some(StreamName::Stdout),
+            Self::Stderr => Some(StreamName::Stderr),
+            Self::Progress => None,
+        }
+    }
 }
 
 /// Low bits of a token; the others are a number.

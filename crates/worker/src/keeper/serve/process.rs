@@ -1,15 +1,17 @@
 //! A running process as the keeper holds it: its tree, its pipes, and how they are read and let go.
 
 use super::directories::Directories;
+use super::output::Usage;
 use super::poll::{Pipe, Poll, Source};
-use crate::keeper::event::Launch;
+use crate::keeper::event::{Launch, SpoolLimits};
 use crate::keeper::launch;
-use crate::keeper::message::Variable;
-use domain::limits;
+use crate::keeper::ledger::Ledger;
+use crate::keeper::message::{self as m, Variable};
+use domain::{StreamName, limits};
 use exec::start::{Child, Command, Started, Starter};
 use exec::tree::{Tree, Trees};
 use rustix::io::Errno;
-use std::{io, os::fd::OwnedFd, path::Path};
+use std::{io, os::fd::OwnedFd, path::Path, sync::Arc};
 
 /// What all attempts use, one at a time.
 pub(super) struct Shared {
@@ -17,8 +19,14 @@ pub(super) struct Shared {
     pub(super) trees: Trees,
     pub(super) starter: Starter,
     pub(super) directories: Directories,
-    /// Unreleased bytes of all attempts.
-    pub(super) spooled: u64,
+    /// Unreleased output of all attempts.
+    pub(super) usage: Usage,
+    /// How much of it there may be, as the last worker said.
+    pub(super) limits: SpoolLimits,
+    /// Where what memory doesn't hold is.
+    pub(super) spool: Arc<Path>,
+    /// What has been read from which pipe; `None` where that can't be had.
+    pub(super) ledger: Option<Ledger>,
     /// Nobody takes output on: spool instead of blocking tasks.
     pub(super) detached: bool,
     /// What a pipe is read into.
@@ -26,9 +34,11 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(poll: Poll, trees: Trees, starter: Starter, directories: Directories) -> Self {
+    pub(super) fn new(poll: Poll, trees: Trees, starter: Starter, directories: Directories, spool: Arc<Path>) -> Self {
         let buffer = vec![0; limits::FRAME_BYTES].into_boxed_slice();
-        Self { poll, trees, starter, directories, spooled: 0, detached: true, buffer }
+        let (usage, limits) = (Usage::default(), SpoolLimits::default());
+        let ledger = Ledger::new().inspect_err(|error| eprintln!("no ledger: {error}")).ok();
+        Self { poll, trees, starter, directories, usage, limits, spool, ledger, detached: true, buffer }
     }
 }
 
@@ -50,6 +60,10 @@ pub(super) struct Process {
     stdout: Option<OwnedFd>,
     stderr: Option<OwnedFd>,
     progress: Option<OwnedFd>,
+    /// Bytes of stdout and of stderr read so far.
+    read: [u64; 2],
+    /// Where in the ledger they are written down, once its worker has the pipes.
+    slot: Option<u32>,
 }
 
 impl Process {
@@ -73,7 +87,8 @@ impl Process {
             }
         };
         let Started { child, stdout, stderr, progress } = started;
-        let process = Self { key, child, tree, stdout: Some(stdout), stderr: Some(stderr), progress: Some(progress) };
+        let (stdout, stderr, progress) = (Some(stdout), Some(stderr), Some(progress));
+        let process = Self { key, child, tree, stdout, stderr, progress, read: [0; 2], slot: None };
         match process.watch(&shared.poll) {
             Ok(()) => Ok(process),
             Err(error) => {
@@ -114,9 +129,22 @@ impl Process {
     }
 
     /// Reads a pipe once.
-    pub(super) fn pull(&mut self, pipe: Pipe, poll: &Poll, buffer: &mut [u8]) -> Pulled {
+    pub(super) fn pull(&mut self, pipe: Pipe, shared: &mut Shared) -> Pulled {
+        let Shared { poll, buffer, ledger, .. } = shared;
         let Some(fd) = self.fd(pipe) else { return Pulled::Ended };
-        match rustix::io::read(fd, buffer) {
+        let stream = pipe.stream();
+        let entry = self.slot.zip(stream).zip(ledger.as_ref());
+        entry.iter().for_each(|((slot, stream), ledger)| ledger.begin(*slot, *stream));
+        let read = rustix::io::read(fd, &mut **buffer);
+        let length = read.map_or(0, |length| length as u64);
+        entry.iter().for_each(|((slot, stream), ledger)| ledger.done(*slot, *stream, length));
+        let [stdout, stderr] = &mut self.read;
+        match stream {
+            Some(StreamName::Stdout) => *stdout += length,
+            Some(StreamName::Stderr) => *stderr += length,
+            None => {}
+        }
+        match read {
             Ok(0) => self.close(pipe, poll),
             Ok(length) => Pulled::Bytes(length),
             Err(Errno::AGAIN | Errno::INTR) => Pulled::Nothing,
@@ -142,8 +170,25 @@ impl Process {
         self.fd(pipe).map_or(Ok(()), |fd| poll.add(fd, Source::Pipe(self.key, pipe)))
     }
 
+    /// Copies of what its worker needs when we are gone, and what to say with them. `None` if there are none to be had.
+    pub(super) fn entrust(&mut self, output: bool, ledger: &mut Ledger) -> Option<(m::Custody, Vec<OwnedFd>)> {
+        let [read, other] = self.read;
+        let slot = match self.slot {
+            Some(slot) => slot,
+            None => *self.slot.insert(ledger.take(read, other)?),
+        };
+        let stdout = self.stdout.as_ref().filter(|_| output);
+        let fds = [Some(self.child.pidfd()), stdout, self.stderr.as_ref()];
+        let custody = m::Custody { attempt: None, stdout: stdout.is_some(), stderr: self.stderr.is_some(), slot };
+        let rights = fds.into_iter().flatten().map(OwnedFd::try_clone).collect::<io::Result<_>>();
+        rights.ok().map(|rights| (custody, rights))
+    }
+
     /// Lets it go once it has ended.
     pub(super) fn finish(mut self, shared: &mut Shared) {
+        if let (Some(slot), Some(ledger)) = (self.slot.take(), &mut shared.ledger) {
+            ledger.give_back(slot);
+        }
         for pipe in Pipe::ALL {
             self.close(pipe, &shared.poll);
         }

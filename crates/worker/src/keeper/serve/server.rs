@@ -13,6 +13,7 @@ use std::{
     io,
     os::unix::net::UnixListener,
     panic::{self, AssertUnwindSafe},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -22,6 +23,10 @@ const IDLE: Duration = Duration::from_secs(60);
 const FAREWELL: Duration = Duration::from_secs(2);
 /// Between two tries to end trees that would not end in time.
 const TIDY: Duration = Duration::from_secs(1);
+/// An attempt that has run for so long is entrusted to the worker, in case we die.
+const YOUNG: Duration = Duration::from_millis(100);
+/// Between two tries to store output that found no room, while its task waits.
+const LOOK: Duration = Duration::from_millis(250);
 /// From SIGTERM to SIGKILL when the keeper itself is told to end by a signal.
 const SIGNAL_GRACE: Duration = Duration::from_secs(5);
 
@@ -41,6 +46,8 @@ pub(super) struct Server {
     attempts: BTreeMap<u64, Attempt>,
     keys: BTreeMap<AttemptId, u64>,
     next_key: u64,
+    /// Those that started lately, oldest first, and when they have run for a while.
+    young: VecDeque<(Instant, u64)>,
     /// When which attempt wants to be called.
     timers: BTreeSet<(Instant, u64)>,
     timer_of: BTreeMap<u64, Instant>,
@@ -56,6 +63,8 @@ pub(super) struct Server {
     /// Since when it could end but for a worker that hasn't taken everything.
     done_since: Option<Instant>,
     tidy_at: Option<Instant>,
+    /// When it is tried again whether output finds room that found none.
+    look_at: Option<Instant>,
 }
 
 impl Server {
@@ -69,6 +78,7 @@ impl Server {
             attempts: BTreeMap::new(),
             keys: BTreeMap::new(),
             next_key: 0,
+            young: VecDeque::new(),
             timers: BTreeSet::new(),
             timer_of: BTreeMap::new(),
             link: None,
@@ -80,6 +90,7 @@ impl Server {
             idle_since: Instant::now(),
             done_since: None,
             tidy_at: None,
+            look_at: None,
         })
     }
 
@@ -120,7 +131,8 @@ impl Server {
             attempt.broken(shared);
         }
         let timer = attempt.timer;
-        if attempt.has_news() && self.in_news.insert(key) {
+        self.look_at = self.look_at.or_else(|| attempt.is_stuck().then(|| Instant::now() + LOOK));
+        if attempt.has_news(shared) && self.in_news.insert(key) {
             self.news.push_back(key);
         }
         self.set_timer(key, timer);
@@ -141,7 +153,8 @@ impl Server {
         let idle = self.is_idle().then(|| self.idle_since + IDLE);
         let farewell = self.done_since.map(|since| since + FAREWELL);
         let timer = self.timers.first().map(|(at, _)| *at);
-        [idle, farewell, timer, self.tidy_at].into_iter().flatten().min()
+        let young = self.young.front().map(|(at, _)| *at);
+        [idle, farewell, timer, young, self.tidy_at, self.look_at].into_iter().flatten().min()
     }
 
     fn on_time(&mut self) {
@@ -150,6 +163,13 @@ impl Server {
             self.timers.remove(&(at, key));
             self.timer_of.remove(&key);
             self.with(key, |attempt, shared| attempt.on_timer(shared));
+        }
+        while let Some((_, key)) = self.young.pop_front_if(|(at, _)| *at <= now) {
+            self.with(key, |attempt, _| attempt.age());
+        }
+        if self.look_at.is_some_and(|at| at <= now) {
+            self.look_at = None;
+            self.look_again();
         }
         if self.tidy_at.is_none_or(|at| at <= now) {
             self.tidy_at = self.shared.trees.tidy().then(|| now + TIDY);
@@ -215,6 +235,10 @@ impl Server {
     /// Whether output is spooled beyond the window instead of blocking tasks.
     fn detach(&mut self, detached: bool) {
         self.shared.detached = detached;
+        self.look_again();
+    }
+
+    fn look_again(&mut self) {
         let keys: Vec<u64> = self.attempts.keys().copied().collect();
         for key in keys {
             self.with(key, |attempt, shared| attempt.pause_or_resume(shared));
@@ -255,13 +279,14 @@ impl Server {
     }
 
     fn greet(&mut self, hello: m::Hello) {
-        let m::Hello { protocol, environment } = hello;
-        if protocol == m::PROTOCOL {
-            self.environment = environment;
-        }
+        let m::Hello { protocol, environment, spool } = hello;
+        self.environment = environment;
+        self.shared.limits = codec::limits_from(spool);
+        // A worker of an earlier build is spoken to as its own keeper would.
+        let protocol = protocol.clamp(m::OLDEST, m::PROTOCOL);
         let keys: Vec<u64> = self.attempts.keys().copied().collect();
         for key in keys {
-            self.with(key, |attempt, shared| attempt.resend(shared));
+            self.with(key, |attempt, shared| attempt.resend(protocol >= m::CUSTODY, shared));
         }
         let held = HeldByKeeper {
             level: self.shared.trees.level(),
@@ -270,7 +295,11 @@ impl Server {
         };
         if let Some(link) = &mut self.link {
             link.greeted = true;
-            link.put(m::News::Held(codec::held_to(held)));
+            link.protocol = protocol;
+            let ledger = self.shared.ledger.as_ref().filter(|_| protocol >= m::CUSTODY);
+            let rights: Vec<_> = ledger.and_then(|ledger| ledger.share().ok()).into_iter().collect();
+            let held = m::Held { ledger: !rights.is_empty(), ..codec::held_to(held, protocol) };
+            link.put(m::News::Held(held), rights);
         }
         self.detach(false);
     }
@@ -286,13 +315,15 @@ impl Server {
         let (base, shared) = (&self.environment, &mut self.shared);
         let begun = panic::catch_unwind(AssertUnwindSafe(|| {
             if leaving {
-                return Attempt::refuse(&what, "the keeper is about to end");
+                return Attempt::refuse(&what, "the keeper is about to end", Arc::clone(&shared.spool));
             }
             Attempt::begin(key, &what, base, shared)
         }));
-        let attempt = begun.unwrap_or_else(|_| Attempt::refuse(&what, "the keeper failed"));
+        let attempt =
+            begun.unwrap_or_else(|_| Attempt::refuse(&what, "the keeper failed", Arc::clone(&self.shared.spool)));
         self.keys.insert(what.attempt, key);
         self.attempts.insert(key, attempt);
+        self.young.push_back((Instant::now() + YOUNG, key));
         self.with(key, |_, _| ());
         Ok(())
     }
@@ -333,9 +364,11 @@ impl Server {
                 self.in_news.remove(&key);
                 let mut news = None;
                 // One thing a time: an attempt with much to say is not before the others.
-                self.with(key, |attempt, _| news = attempt.next_news());
-                if let Some(news) = news {
-                    link.put(news);
+                self.with(key, |attempt, shared| {
+                    news = attempt.entrust(shared).or_else(|| Some((attempt.next_news(shared)?, Vec::new())));
+                });
+                if let Some((news, rights)) = news {
+                    link.put(news, rights);
                 }
             }
             if link.is_empty() {

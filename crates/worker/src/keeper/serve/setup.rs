@@ -5,7 +5,7 @@ use super::poll::Poll;
 use super::process::Shared;
 use super::server::Server;
 use crate::keeper::paths::{self, DataDir};
-use crate::keeper::{spawn, sweep};
+use crate::keeper::{descriptors, spawn, sweep};
 use domain::KillLevel;
 use exec::start::Starter;
 use exec::tree::{Trees, name_for};
@@ -51,7 +51,8 @@ fn serve(args: impl IntoIterator<Item = OsString>) -> io::Result<()> {
     }
     // Before the limit is raised: tasks get it as it was.
     let starter = Starter::new()?;
-    raise_descriptor_limit();
+    // Each task costs us seven.
+    descriptors::raise_limit();
     let trees = Trees::open(&name_for(dir.path())?, level);
     // Under the lock nobody else listens: what is there is a dead keeper's.
     let _ = fs::remove_file(dir.socket());
@@ -61,7 +62,7 @@ fn serve(args: impl IntoIterator<Item = OsString>) -> io::Result<()> {
     rustix::process::umask(mask);
     let listener = listener?;
     listener.set_nonblocking(true)?;
-    let shared = Shared::new(Poll::new()?, trees, starter, Directories::open(&dir)?);
+    let shared = Shared::new(Poll::new()?, trees, starter, Directories::open(&dir)?, dir.spool().into());
     let server = Server::new(shared, listener, signals)?;
     say_ready()?;
     let done = server.run();
@@ -80,18 +81,6 @@ fn say_ready() -> io::Result<()> {
         return Err(io::Error::last_os_error());
     }
     Ok(())
-}
-
-/// Each task costs us seven descriptors.
-fn raise_descriptor_limit() {
-    // SAFETY: plain data, filled and read by the calls.
-    unsafe {
-        let mut limit: libc::rlimit = mem::zeroed();
-        if libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) == 0 {
-            limit.rlim_cur = limit.rlim_max;
-            libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit);
-        }
-    }
 }
 
 /// SIGTERM, as something to read: the machine or its operator ends us. SIGINT and SIGHUP are the worker's business.
