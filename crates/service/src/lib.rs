@@ -14,6 +14,7 @@ mod options;
 mod readiness;
 mod run;
 mod server;
+mod size;
 mod stop_body;
 mod stopping;
 
@@ -24,6 +25,7 @@ pub use listen::Service;
 pub use options::{LogFormat, Options, address, duration};
 pub use readiness::Readiness;
 pub use run::{Result, run};
+pub use size::{show_size, size};
 pub use stopping::Stopping;
 
 /// The version that every binary and every health check says.
