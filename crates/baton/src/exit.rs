@@ -52,6 +52,7 @@ impl ExitStatus {
             | Kind::Unavailable
             | Kind::Denied
             | Kind::Unknown
+            | Kind::DataLoss
             | Kind::Internal => Self::Error,
         }
     }

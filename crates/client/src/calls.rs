@@ -10,7 +10,9 @@ impl Client {
     /// `Invalid` names the field; `Conflict`: the idempotency key was used with another content; `Unknown`: repeat with the
     /// same idempotency key.
     pub async fn submit(&self, spec: v1::TaskSpec) -> Result<v1::TaskAccepted> {
-        self.answer(self.gateway.clone().submit_task(spec).await)
+        let accepted = self.answer(self.gateway.clone().submit_task(spec).await)?;
+        self.receipts.keep(&accepted);
+        Ok(accepted)
     }
 
     /// Submits up to 10,000 tasks (4 MiB) in one durable commit, all or none. The answers are in the tasks' order.
@@ -26,7 +28,9 @@ impl Client {
     /// # Errors
     /// As [`Self::submit`].
     pub async fn submit_packed(&self, request: v1::SubmitTasksRequest) -> Result<Vec<v1::TaskAccepted>> {
-        self.answer(self.gateway.clone().submit_tasks(request).await).map(|answer| answer.tasks)
+        let accepted = self.answer(self.gateway.clone().submit_tasks(request).await)?.tasks;
+        accepted.last().into_iter().for_each(|last| self.receipts.keep(last));
+        Ok(accepted)
     }
 
     /// One task as it stands.
@@ -70,7 +74,9 @@ impl Client {
     /// `NotFound`; `Precondition`: it is not final, or an array of which no member failed.
     pub async fn retry(&self, task_id: &str) -> Result<v1::TaskAccepted> {
         let request = v1::RetryTaskRequest { task_id: task_id.into() };
-        self.answer(self.gateway.clone().retry_task(request).await)
+        let accepted = self.answer(self.gateway.clone().retry_task(request).await)?;
+        self.receipts.keep(&accepted);
+        Ok(accepted)
     }
 
     /// Why a task is not running.

@@ -1,8 +1,9 @@
 //! The connection to a gateway.
 
-use crate::{Error, Result};
+use crate::{Error, Result, receipt::Receipts};
 use domain::limits;
 use std::{sync::Arc, time::Duration};
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 use wire::v1::gateway_client::GatewayClient;
 
@@ -25,7 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(300);
 #[derive(Clone, Debug)]
 pub struct Client {
     pub(crate) url: Arc<str>,
-    pub(crate) gateway: GatewayClient<Channel>,
+    pub(crate) gateway: GatewayClient<InterceptedService<Channel, Receipts>>,
+    pub(crate) receipts: Receipts,
     pub(crate) patience: Duration,
 }
 
@@ -47,10 +49,11 @@ impl Client {
             .keep_alive_timeout(PING_TIMEOUT)
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
-        let gateway = GatewayClient::new(endpoint.connect_lazy())
+        let receipts = Receipts::default();
+        let gateway = GatewayClient::with_interceptor(endpoint.connect_lazy(), receipts.clone())
             .max_decoding_message_size(limits::MESSAGE_BYTES)
             .max_encoding_message_size(limits::MESSAGE_BYTES);
-        Ok(Self { url: url.into(), gateway, patience: PATIENCE })
+        Ok(Self { url: url.into(), gateway, receipts, patience: PATIENCE })
     }
 
     /// How long [`Self::watch`] and [`Self::output`], once open, look for a gateway that went away; 5 min unless set.

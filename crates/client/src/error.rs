@@ -52,6 +52,7 @@ impl Error {
                 | Kind::Precondition
                 | Kind::Exhausted
                 | Kind::Denied
+                | Kind::DataLoss
                 | Kind::Internal,
             ) => false,
         }

@@ -22,6 +22,7 @@ mod calls;
 mod connect;
 mod error;
 mod read;
+mod receipt;
 
 pub use connect::{Client, GATEWAY_DEFAULT};
 pub use error::{Error, Result};

@@ -24,6 +24,8 @@ pub enum Kind {
     Denied,
     /// The outcome is unknown: repeat with the same id or key (GUARANTEES G6).
     Unknown,
+    /// What was acknowledged once is gone, and can't be had again (GUARANTEES G12).
+    DataLoss,
     /// Our own fault. Detail goes to the log, not to the client.
     Internal,
 }

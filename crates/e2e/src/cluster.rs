@@ -22,6 +22,8 @@ pub struct Cluster {
     pub gateway: Option<Process>,
     /// The workers, named `w0`, `w1`, …
     pub workers: Vec<Option<Process>>,
+    /// What the scheduler's command line begins with, if it isn't started directly.
+    pub scheduler_prefix: Vec<String>,
     /// Further arguments for the scheduler, as given to every start.
     pub scheduler_args: Vec<String>,
     /// Further arguments for every worker.
@@ -40,6 +42,7 @@ impl Cluster {
             scheduler: None,
             gateway: None,
             workers: Vec::new(),
+            scheduler_prefix: Vec::new(),
             scheduler_args: Vec::new(),
             worker_args: Vec::new(),
             slots: 2,
@@ -69,12 +72,25 @@ impl Cluster {
 
     /// Starts the scheduler, on the same address and data as before.
     pub fn start_scheduler(&mut self) {
-        let mut command = Command::new(binary("scheduler"));
-        command.args(["--listen", &self.scheduler_address.to_string(), "--data-dir"]).arg(self.data_dir());
-        command.args(&self.scheduler_args);
-        let mut process = Process::start("scheduler", self.dir.path(), self.clean(&mut command));
+        let mut process = Process::start("scheduler", self.dir.path(), &mut self.scheduler_command());
         self.scheduler_address = process.listening();
         self.scheduler = Some(process);
+    }
+
+    /// The command that starts the scheduler.
+    pub fn scheduler_command(&self) -> Command {
+        let mut command = match self.scheduler_prefix.split_first() {
+            None => Command::new(binary("scheduler")),
+            Some((program, args)) => {
+                let mut command = Command::new(program);
+                command.args(args).arg(binary("scheduler"));
+                command
+            }
+        };
+        command.args(["--listen", &self.scheduler_address.to_string(), "--data-dir"]).arg(self.data_dir());
+        command.args(&self.scheduler_args);
+        self.clean(&mut command);
+        command
     }
 
     /// Starts the gateway, on the same address as before.

@@ -5,21 +5,25 @@
 mod binaries;
 mod cluster;
 mod commands;
+mod failing_sync;
 mod measure;
 mod network;
 mod noop;
 mod patience;
 mod process;
+mod small_disk;
 mod sweep;
 mod tasks;
 
 pub use binaries::binary;
 pub use cluster::Cluster;
 pub use commands::{Gate, accepted, json, ran, said, witness};
+pub use failing_sync::{SyncScript, failing_sync};
 pub use measure::{directory_mib, memory_mib, metric, metrics, ms, percentile};
 pub use network::own_network;
 pub use noop::{noop_worker, start_noop_worker};
 pub use patience::{PATIENCE, eventually, skip};
 pub use process::Process;
+pub use small_disk::SmallDisk;
 pub use sweep::{alive_under, sweep};
 pub use tasks::{Gateway, argv, away, finished, finished_with_output, handler, output_of, shell, story};

@@ -66,6 +66,18 @@ impl Process {
         address.unwrap_or_else(|| panic!("{} printed {line:?}; its log:\n{}", self.name, self.log()))
     }
 
+    /// As [`Process::listening`]; `None` if it ends without saying that it listens.
+    ///
+    /// # Panics
+    /// If neither happens.
+    pub fn listening_or_ended(&mut self) -> Option<SocketAddr> {
+        match self.lines.recv_timeout(PATIENCE) {
+            Ok(line) => line.rsplit_once(" service listening on ").and_then(|(_, address)| address.parse().ok()),
+            Err(mpsc::RecvTimeoutError::Disconnected) => None,
+            Err(mpsc::RecvTimeoutError::Timeout) => panic!("{} says nothing; its log:\n{}", self.name, self.log()),
+        }
+    }
+
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.child.id()

@@ -5,6 +5,7 @@
 mod app;
 mod grpc;
 mod options;
+mod receipt;
 mod upstream;
 
 pub use options::Options;
@@ -53,7 +54,7 @@ impl Gateway {
         let gateway = GatewayServer::new(grpc::Handlers::new(Arc::clone(&app)))
             .max_decoding_message_size(limits::MESSAGE_BYTES)
             .max_encoding_message_size(limits::MESSAGE_BYTES);
-        let api = Api::new(wire::DESCRIPTOR).serving(gateway);
+        let api = Api::new(wire::DESCRIPTOR).serving(receipt::Keeping(gateway));
         // Both end only with the service: dropping them when it is done joins them.
         tokio::select! {
             served = self.service.serve(api, &stopping) => served?,

@@ -5,15 +5,17 @@
 
 use crate::{
     clock::Clock,
+    gap::{Gap, Receipts},
     mailbox::Message,
     outbox::Outbox,
     reign::{Answer, Ended, INPUTS, Reign, under_way},
     replies::Replies,
+    rest::{self, Pause},
     retention::Retention,
     story,
     view::Views,
 };
-use domain::{Loaded, StateWord};
+use domain::{Commit, Error, Kind, Loaded, StateWord};
 use driver::Driver;
 use engine::{Config, Input, WINDOW};
 use service::{Readiness, Stopping};
@@ -21,13 +23,11 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use store::{Failure, Opened, writer::Writer};
+use store::{Failure, Opened, Reason, Watermark, writer::Writer};
 use tokio::sync::{mpsc, oneshot};
 
 /// A session silent for so long is out of contact (PROTOCOL P1; workers speak every 5 s).
 const SILENCE: Duration = Duration::from_secs(15);
-/// Pause before the store is opened again after a failure: a full disk or a broken one isn't hammered.
-const PAUSE: Duration = Duration::from_millis(200);
 
 /// What the loop is made of.
 pub(crate) struct Core {
@@ -37,6 +37,9 @@ pub(crate) struct Core {
     pub views: Views,
     pub lost_after: Duration,
     pub retention: Retention,
+    pub receipts: Receipts,
+    /// The operator accepts that the store ends at this commit.
+    pub accepted: Option<Commit>,
     pub readiness: Readiness,
     pub stopping: Stopping,
 }
@@ -44,7 +47,10 @@ pub(crate) struct Core {
 /// Why a reign is over.
 enum Over {
     Stopped,
+    /// A commit or a look-up failed.
     Failed,
+    /// The store has lost something.
+    Behind(Gap),
 }
 
 /// What the loop waits for.
@@ -62,22 +68,55 @@ impl Core {
     pub async fn run(mut self) {
         let mut outbox = Outbox::default();
         let mut replies = Replies::default();
+        let mut pause = Pause::default();
         loop {
-            match self.reign(&mut outbox, &mut replies).await {
+            let why = match self.reign(&mut outbox, &mut replies).await {
                 Ok(Over::Stopped) => return,
-                Ok(Over::Failed) => {}
-                Err(failure) => tracing::error!(error = %failure, "Store cannot be opened"),
-            }
+                // The store was open: whoever calls meanwhile waits a moment and sees nothing of it.
+                Ok(Over::Failed) => {
+                    pause = Pause::default();
+                    None
+                }
+                Ok(Over::Behind(gap)) => return self.behind(&gap).await,
+                Err(failure) => {
+                    pause.say(&failure);
+                    Some(unopened(&failure))
+                }
+            };
             self.readiness.waiting("store", "the store is being opened again");
-            tokio::time::sleep(PAUSE).await;
-            if self.stopping.is_requested() {
+            if !rest::rest(&mut self.messages, &self.stopping, Some(pause.next()), why.as_ref()).await {
                 return;
             }
         }
     }
 
-    async fn reign(&mut self, outbox: &mut Outbox, replies: &mut Replies) -> Result<Over, Failure> {
+    /// Schedules nothing any more. Reads go on.
+    async fn behind(&mut self, gap: &Gap) {
+        tracing::error!(reason = gap.text(), "Nothing is scheduled");
+        self.readiness.waiting("store", gap.text());
+        metrics::gauge!("baton_store_behind").set(1.0);
+        rest::rest(&mut self.messages, &self.stopping, None, Some(&gap.error())).await;
+    }
+
+    /// What the store is, with the loss that its operator has accepted.
+    async fn open(&self) -> Result<Result<(Opened, Loaded), Gap>, Failure> {
         let (opened, loaded) = open(&self.writer).await?;
+        let gap = Gap::of(&opened);
+        if self.accepted != Some(opened.commit) {
+            return Ok(gap.map_or(Ok((opened, loaded)), Err));
+        }
+        let why = gap.map_or_else(|| "nobody connected remembers more".to_owned(), |gap| gap.why);
+        tracing::warn!(commit = opened.commit.0, reason = why, "Loss of data accepted by the operator");
+        accept(&self.writer, opened.remembered.into_iter().collect()).await?;
+        open(&self.writer).await.map(Ok)
+    }
+
+    async fn reign(&mut self, outbox: &mut Outbox, replies: &mut Replies) -> Result<Over, Failure> {
+        let (opened, loaded) = match self.open().await? {
+            Ok(whole) => whole,
+            Err(gap) => return Ok(Over::Behind(gap)),
+        };
+        self.receipts.begin(&opened);
         let attempts = under_way(&loaded.tasks);
         self.story.reset(loaded.tasks.clone()).await;
         let clock = Clock::start();
@@ -103,8 +142,11 @@ impl Core {
         }
         self.retention.begin(Instant::now());
         let (story, views, retention) = (&self.story, &mut self.views, &mut self.retention);
+        let Opened { store_id, epoch, commit, .. } = opened;
+        let mark = Watermark { store_id, epoch, commit };
+        let receipts = &self.receipts;
         let (reign, answers) =
-            Reign::new(driver, opened.epoch, clock, &self.writer, outbox, replies, story, views, retention);
+            Reign::new(driver, mark, clock, &self.writer, outbox, replies, story, views, retention, receipts);
         self.readiness.done("store");
         Ok(serve(reign, answers, &mut self.messages, &self.stopping).await)
     }
@@ -135,20 +177,12 @@ async fn serve(
         let result = match event {
             Event::Stop | Event::Message(None) | Event::Answer(None) => {
                 drain(&mut reign, &mut answers).await;
-                let failure = Failure::Definite(store::Reason::Other("the scheduler is stopping".into()));
-                reign.end(&failure);
+                let failure = Failure::Definite(Reason::Other("the scheduler is stopping".into()));
+                reign.end(&Ended::Failed(failure));
                 return Over::Stopped;
             }
             Event::Answer(Some(answer)) => reign.answer(answer).await,
-            Event::Message(Some(message)) => {
-                reign.take(message);
-                while reign.driver.backlog() < INPUTS
-                    && let Ok(message) = messages.try_recv()
-                {
-                    reign.take(message);
-                }
-                Ok(())
-            }
+            Event::Message(Some(message)) => take(&mut reign, message, messages),
             Event::View => {
                 reign.views.publish(|| crate::view::View::of(&reign.driver));
                 Ok(())
@@ -160,10 +194,38 @@ async fn serve(
             Ok(()) => reign.step(),
             Err(ended) => Err(ended),
         };
-        if let Err(Ended(failure)) = result {
-            tracing::error!(error = %failure, "Commit failed; starting again from the store");
-            reign.end(&failure);
-            return Over::Failed;
+        if let Err(ended) = result {
+            reign.end(&ended);
+            return match ended {
+                Ended::Behind(gap) => Over::Behind(gap),
+                Ended::Failed(failure) | Ended::Unread(failure) => {
+                    tracing::error!(error = %failure, "Commit failed; starting again from the store");
+                    Over::Failed
+                }
+            };
+        }
+    }
+}
+
+/// Takes a message, and those that wait behind it.
+fn take(reign: &mut Reign<'_>, message: Message, messages: &mut mpsc::Receiver<Message>) -> Result<(), Ended> {
+    reign.take(message)?;
+    while reign.driver.backlog() < INPUTS
+        && let Ok(message) = messages.try_recv()
+    {
+        reign.take(message)?;
+    }
+    Ok(())
+}
+
+/// What callers are told while the store can't be opened. Nothing of theirs was begun.
+fn unopened(failure: &Failure) -> Error {
+    match failure {
+        Failure::Definite(Reason::Full) => {
+            Error::new(Kind::Exhausted, "the scheduler's disk is full; nothing was changed")
+        }
+        Failure::Definite(Reason::StaleEpoch | Reason::Clash | Reason::Other(_)) | Failure::Unknown(_) => {
+            Error::unavailable("the scheduler's store cannot be opened; nothing was changed")
         }
     }
 }
@@ -196,6 +258,19 @@ async fn open(writer: &Writer) -> Result<(Opened, Loaded), Failure> {
         .submit(move |store| {
             let result = store.begin().and_then(|opened| store.load().map(|loaded| (opened, loaded)));
             let _ = done.send(result);
+        })
+        .map_err(|_| gone())?;
+    answer.await.map_err(|_| gone())?
+}
+
+/// Accepts that the store has lost what these remember, on the writer's thread.
+async fn accept(writer: &Writer, remembered: Vec<Watermark>) -> Result<(), Failure> {
+    let (done, answer) = oneshot::channel();
+    let gone = || Failure::Unknown("the writer's thread is gone".into());
+    let at = Clock::start().now().wall;
+    writer
+        .submit(move |store| {
+            let _ = done.send(store.accept_loss(at, &remembered));
         })
         .map_err(|_| gone())?;
     answer.await.map_err(|_| gone())?

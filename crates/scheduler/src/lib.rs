@@ -3,8 +3,11 @@
 //! Nothing here decides anything about tasks: that is the engine's. Must never answer, start or tell anything that isn't
 //! committed.
 
+mod check;
 mod clock;
 mod core;
+mod disk;
+mod gap;
 mod gauges;
 mod grpc;
 mod mailbox;
@@ -12,6 +15,7 @@ mod options;
 mod outbox;
 mod reign;
 mod replies;
+mod rest;
 mod retention;
 mod run;
 pub mod story;
@@ -20,6 +24,6 @@ mod tests;
 mod view;
 
 pub use mailbox::Handle;
-pub use options::Options;
+pub use options::{DiskOptions, Options};
 pub use run::{main, run};
 pub use view::View;

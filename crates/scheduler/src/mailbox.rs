@@ -9,6 +9,7 @@ use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
 };
+use store::Watermark;
 use tokio::sync::{mpsc, oneshot};
 use wire::v1;
 
@@ -24,17 +25,56 @@ pub(crate) type OrdersFrom = mpsc::Receiver<Result<v1::TaskAssignment, tonic::St
 
 /// What the loop is told.
 pub(crate) enum Message {
-    Submit { tasks: Vec<NewTask>, repeated: bool, brief: bool, reply: oneshot::Sender<Result<Vec<Accepted>>> },
-    Cancel { tasks: Vec<TaskId>, reply: oneshot::Sender<Vec<Result<StateWord>>> },
-    Drain { worker: WorkerId, on: bool, reply: oneshot::Sender<Result<u32>> },
-    Forget { worker: WorkerId, reply: oneshot::Sender<Result<u32>> },
-    Pause { queue: String, on: bool, reply: oneshot::Sender<Result<()>> },
-    Open { session: SessionId, to: OrdersTo },
-    Hello { session: SessionId, hello: Box<Hello> },
-    Update { session: SessionId, reports: Vec<Report>, offer: Option<Offer> },
-    Legacy { session: SessionId, message: LegacyMessage },
-    Closed { session: SessionId },
-    Stored { attempt: AttemptId, frames: FrameNo },
+    Submit {
+        tasks: Vec<NewTask>,
+        repeated: bool,
+        brief: bool,
+        reply: oneshot::Sender<Result<Vec<Accepted>>>,
+    },
+    Cancel {
+        tasks: Vec<TaskId>,
+        reply: oneshot::Sender<Vec<Result<StateWord>>>,
+    },
+    Drain {
+        worker: WorkerId,
+        on: bool,
+        reply: oneshot::Sender<Result<u32>>,
+    },
+    Forget {
+        worker: WorkerId,
+        reply: oneshot::Sender<Result<u32>>,
+    },
+    Pause {
+        queue: String,
+        on: bool,
+        reply: oneshot::Sender<Result<()>>,
+    },
+    Open {
+        session: SessionId,
+        to: OrdersTo,
+    },
+    /// With what the worker remembers of its store, if it has one.
+    Hello {
+        session: SessionId,
+        hello: Box<Hello>,
+        remembered: Option<Watermark>,
+    },
+    Update {
+        session: SessionId,
+        reports: Vec<Report>,
+        offer: Option<Offer>,
+    },
+    Legacy {
+        session: SessionId,
+        message: LegacyMessage,
+    },
+    Closed {
+        session: SessionId,
+    },
+    Stored {
+        attempt: AttemptId,
+        frames: FrameNo,
+    },
 }
 
 /// Holders may put messages into the mailbox.

@@ -22,8 +22,25 @@ pub struct Options {
     #[arg(long, value_name = "TIME", value_parser = retention, default_value = "7d", env = "BATON_RETENTION")]
     pub retention: Duration,
     #[command(flatten)]
+    #[allow(missing_docs, reason = "a doc comment would replace the heading of the flags")]
+    pub disk: DiskOptions,
+    #[command(flatten)]
     #[allow(missing_docs, reason = "a doc comment would replace the heading of the shared flags")]
     pub common: service::Options,
+}
+
+/// The flags of whoever has a store on a disk.
+#[derive(Clone, Debug, clap::Args)]
+pub struct DiskOptions {
+    /// Below so much free space under the data directory new tasks are refused; reads, cancels and results go on. 0: never
+    #[arg(long, value_name = "SIZE", value_parser = service::size, default_value = "256MiB", env = "BATON_MIN_FREE_DISK")]
+    pub min_free_disk: u64,
+    /// Size of a file that is given up when the disk is full, so that results and cancels can still be stored; 0: none
+    #[arg(long, value_name = "SIZE", value_parser = service::size, default_value = "32MiB", env = "BATON_BALLAST")]
+    pub ballast: u64,
+    /// Accept that the store has lost what came after this commit; the number is named by the error that asks for it
+    #[arg(long, value_name = "COMMIT", env = "BATON_ACCEPT_DATA_LOSS")]
+    pub accept_data_loss: Option<u64>,
 }
 
 /// As all lengths of time; 0 needs no unit, because it is none.

@@ -1,7 +1,7 @@
 //! The outbox: streams to workers, and the numbering and batching of their orders.
 
 use crate::mailbox::OrdersTo;
-use domain::{Epoch, Error, Order, OrderBatch, SHARD};
+use domain::{Commit, Epoch, Error, Order, OrderBatch, SHARD};
 use engine::SessionId;
 use std::collections::BTreeMap;
 use tokio::sync::mpsc::error::TrySendError;
@@ -38,9 +38,9 @@ impl Outbox {
 
     /// Sends orders as one message; none at all tells the worker that it was heard. False if the stream is cut off: its
     /// worker doesn't read.
-    pub fn send(&mut self, session: SessionId, epoch: Epoch, orders: Vec<Order>) -> bool {
+    pub fn send(&mut self, session: SessionId, epoch: Epoch, commit: Commit, orders: Vec<Order>) -> bool {
         let Some(stream) = self.streams.get_mut(&session) else { return true };
-        for message in stream.messages(epoch, orders) {
+        for message in stream.messages(epoch, commit, orders) {
             match stream.to.try_send(Ok(message)) {
                 Ok(()) => {}
                 Err(TrySendError::Full(_) | TrySendError::Closed(_)) => {
@@ -73,12 +73,13 @@ impl Outbox {
 }
 
 impl Stream {
-    fn messages(&mut self, epoch: Epoch, orders: Vec<Order>) -> Vec<v1::TaskAssignment> {
+    fn messages(&mut self, epoch: Epoch, commit: Commit, orders: Vec<Order>) -> Vec<v1::TaskAssignment> {
         if self.legacy {
             return orders.into_iter().filter_map(crate::grpc::assignment).collect();
         }
         let sequence = self.sent + 1;
         self.sent += orders.len() as u64;
-        vec![wire::worker::v1_assignment(OrderBatch { shard: SHARD, epoch, sequence, orders })]
+        let batch = OrderBatch { shard: SHARD, epoch, sequence, orders };
+        vec![v1::TaskAssignment { commit: commit.0, ..wire::worker::v1_assignment(batch) }]
     }
 }

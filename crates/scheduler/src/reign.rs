@@ -4,17 +4,18 @@
 
 use crate::{
     clock::Clock,
+    gap::{Gap, Receipts},
     mailbox::Message,
     outbox::Outbox,
     replies::{Replies, Waiting},
     retention::{self, Retention},
     view::{View, Views},
 };
-use domain::{Ahead, AttemptId, Epoch, Error, Fact, Order};
+use domain::{Ahead, AttemptId, Commit, Error, Fact, Hello, Kind, Order};
 use driver::{Driver, Outcome, Step};
 use engine::{Effect, Input, SessionId};
 use std::time::{Duration, Instant};
-use store::{Expired, Failure, Reason, Store, writer::Writer};
+use store::{Expired, Failure, Reason, Store, Watermark, writer::Writer};
 use tokio::sync::mpsc;
 
 /// Jobs of the writer's thread under way at most: one commit, one look-up, one step of retention; the others read ahead. Fewer
@@ -35,7 +36,8 @@ pub(crate) enum Answer {
 /// The parts of one reign. Owned by the loop.
 pub(crate) struct Reign<'a> {
     pub driver: Driver,
-    pub epoch: Epoch,
+    /// The store, its epoch, and the last commit that was acknowledged.
+    mark: Watermark,
     pub clock: Clock,
     pub writer: &'a Writer,
     pub outbox: &'a mut Outbox,
@@ -43,19 +45,27 @@ pub(crate) struct Reign<'a> {
     pub story: &'a crate::story::Handle,
     pub views: &'a mut Views,
     pub retention: &'a mut Retention,
+    receipts: &'a Receipts,
     answers: mpsc::Sender<Answer>,
     /// Jobs that the writer's thread hasn't answered.
     under_way: usize,
 }
 
-/// What ends a reign: a failed commit, and what its callers are told.
-pub(crate) struct Ended(pub Failure);
+/// What ends a reign.
+pub(crate) enum Ended {
+    /// A commit failed.
+    Failed(Failure),
+    /// A look-up failed. What is being committed meanwhile may succeed.
+    Unread(Failure),
+    /// Somebody remembers more than the store has.
+    Behind(Gap),
+}
 
 impl<'a> Reign<'a> {
     #[allow(clippy::too_many_arguments, reason = "the loop hands all its parts over, once")]
     pub fn new(
         driver: Driver,
-        epoch: Epoch,
+        mark: Watermark,
         clock: Clock,
         writer: &'a Writer,
         outbox: &'a mut Outbox,
@@ -63,10 +73,24 @@ impl<'a> Reign<'a> {
         story: &'a crate::story::Handle,
         views: &'a mut Views,
         retention: &'a mut Retention,
+        receipts: &'a Receipts,
     ) -> (Self, mpsc::Receiver<Answer>) {
         let (answers, incoming) = mpsc::channel(UNDER_WAY);
         let under_way = 0;
-        let reign = Self { driver, epoch, clock, writer, outbox, replies, story, views, retention, answers, under_way };
+        let reign = Self {
+            driver,
+            mark,
+            clock,
+            writer,
+            outbox,
+            replies,
+            story,
+            views,
+            retention,
+            receipts,
+            answers,
+            under_way,
+        };
         (reign, incoming)
     }
 
@@ -76,7 +100,7 @@ impl<'a> Reign<'a> {
     }
 
     /// Takes a message.
-    pub fn take(&mut self, message: Message) {
+    pub fn take(&mut self, message: Message) -> Result<(), Ended> {
         let input = match message {
             Message::Submit { tasks, repeated, brief, reply } => {
                 Input::Submit { caller: self.replies.add(Waiting::Submit(reply)), tasks, repeated, brief }
@@ -93,7 +117,10 @@ impl<'a> Reign<'a> {
             Message::Pause { queue, on, reply } => {
                 Input::Pause { caller: self.replies.add(Waiting::Pause(reply)), queue, on }
             }
-            Message::Open { session, to } => return self.outbox.open(session, to),
+            Message::Open { session, to } => {
+                self.outbox.open(session, to);
+                return Ok(());
+            }
             Message::Stored { attempt, frames } => Input::OutputStored { attempt, frames },
             Message::Closed { session } => {
                 self.outbox.forget(session);
@@ -103,9 +130,14 @@ impl<'a> Reign<'a> {
             Message::Hello { session, .. } | Message::Update { session, .. } | Message::Legacy { session, .. }
                 if !self.outbox.is_open(session) =>
             {
-                return;
+                return Ok(());
             }
-            Message::Hello { session, hello } => Input::Hello { session, hello },
+            Message::Hello { session, hello, remembered } => {
+                if !self.knows(session, &hello, remembered)? {
+                    return Ok(());
+                }
+                Input::Hello { session, hello }
+            }
             Message::Update { session, reports, offer } => {
                 if reports.is_empty() {
                     self.answer_heartbeat(session);
@@ -118,11 +150,33 @@ impl<'a> Reign<'a> {
             }
         };
         self.driver.push(input);
+        Ok(())
+    }
+
+    /// Whether the worker is one of this store. One of another store is refused; one that has seen more of it than there is
+    /// ends the reign.
+    fn knows(&mut self, session: SessionId, hello: &Hello, remembered: Option<Watermark>) -> Result<bool, Ended> {
+        let Some(remembered) = remembered else { return Ok(true) };
+        let Watermark { store_id, epoch, commit } = &self.mark;
+        if remembered.store_id != *store_id {
+            let text = format!(
+                "store_id: worker {} belongs to the store {}, this scheduler's is {store_id}; start it with another \
+                 --data-dir, or move its own away",
+                hello.worker, remembered.store_id
+            );
+            tracing::warn!(session = session.0, reason = text, "Worker session refused or ended");
+            self.outbox.close(session, &Error::new(Kind::Precondition, text));
+            return Ok(false);
+        }
+        let Some(gap) = Gap::told(*commit, *epoch, &hello.worker, &remembered) else { return Ok(true) };
+        // Whether the store is behind must not hang on this worker's coming back.
+        let _ = self.writer.submit(move |store| store.remember(&remembered));
+        Err(Ended::Behind(gap))
     }
 
     /// The worker shall know that it was heard: silence would count as lost contact.
     fn answer_heartbeat(&mut self, session: SessionId) {
-        if !self.outbox.send(session, self.epoch, Vec::new()) {
+        if !self.outbox.send(session, self.mark.epoch, self.mark.commit, Vec::new()) {
             self.driver.push(Input::Closed { session });
         }
     }
@@ -162,14 +216,14 @@ impl<'a> Reign<'a> {
             // Nobody listens when the reign is over.
             let _ = answers.blocking_send(job(store));
         });
-        handed.map_err(|_| Ended(Failure::Unknown("the writer's thread is gone".into())))
+        handed.map_err(|_| Ended::Failed(Failure::Unknown("the writer's thread is gone".into())))
     }
 
     /// Hands over the step of retention that is due.
     pub fn expire(&mut self) -> Result<(), Ended> {
         let Some(step) = self.retention.step(self.clock.now().wall) else { return Ok(()) };
         let retention::Step { before, after, limit } = step;
-        let epoch = self.epoch;
+        let epoch = self.mark.epoch;
         self.submit(move |store| {
             let start = Instant::now();
             let result = store.expire(epoch, before, after, limit);
@@ -182,20 +236,26 @@ impl<'a> Reign<'a> {
         self.under_way = self.under_way.saturating_sub(1);
         match answer {
             Answer::Facts(facts) => {
-                if let Some(step) = self.driver.facts(self.clock.now(), facts.map_err(Ended)?) {
+                if let Some(step) = self.driver.facts(self.clock.now(), facts.map_err(Ended::Unread)?) {
                     self.hand_over(step)?;
                 }
             }
-            Answer::Ahead(ahead) => self.driver.ahead(self.clock.now(), ahead.map_err(Ended)?),
+            Answer::Ahead(ahead) => self.driver.ahead(self.clock.now(), ahead.map_err(Ended::Unread)?),
             Answer::Expired(result, took) => self.expired(result, took)?,
             Answer::Committed(result) => {
-                result.map_err(Ended)?;
+                self.committed(result.map_err(Ended::Failed)?);
                 let effects = self.driver.committed();
                 self.release(effects).await;
                 self.views.publish(|| View::of(&self.driver));
             }
         }
         Ok(())
+    }
+
+    /// Nobody has been told of it yet.
+    fn committed(&mut self, commit: Commit) {
+        self.mark.commit = self.mark.commit.max(commit);
+        self.receipts.committed(commit);
     }
 
     fn expired(&mut self, result: Result<Expired, Failure>, took: Duration) -> Result<(), Ended> {
@@ -212,7 +272,7 @@ impl<'a> Reign<'a> {
                 tracing::warn!(%error, "Expired tasks cannot be deleted now");
                 self.retention.failed(Instant::now());
             }
-            Err(failure @ Failure::Unknown(_)) => return Err(Ended(failure)),
+            Err(failure @ Failure::Unknown(_)) => return Err(Ended::Failed(failure)),
         }
         Ok(())
     }
@@ -243,18 +303,19 @@ impl<'a> Reign<'a> {
     }
 
     fn send(&mut self, session: SessionId, orders: Vec<Order>) {
-        if !orders.is_empty() && !self.outbox.send(session, self.epoch, orders) {
+        if !orders.is_empty() && !self.outbox.send(session, self.mark.epoch, self.mark.commit, orders) {
             tracing::warn!(session = session.0, "Worker does not read its orders; cut off");
             self.driver.push(Input::Closed { session });
         }
     }
 
-    /// Ends the reign: callers are answered, workers cut off; they come back to the next one.
-    pub fn end(self, failure: &Failure) {
-        let outcome = match failure {
-            Failure::Unknown(_) => Outcome::Unknown,
-            Failure::Definite(Reason::Full) => Outcome::Full,
-            Failure::Definite(Reason::StaleEpoch | Reason::Clash | Reason::Other(_)) => Outcome::Refused,
+    /// Ends the reign: callers are answered, workers cut off; they come back to the next one. What is being committed when
+    /// it ends for another reason than that commit may be durable.
+    pub fn end(self, ended: &Ended) {
+        let outcome = match ended {
+            Ended::Behind(_) | Ended::Unread(_) | Ended::Failed(Failure::Unknown(_)) => Outcome::Unknown,
+            Ended::Failed(Failure::Definite(Reason::Full)) => Outcome::Full,
+            Ended::Failed(Failure::Definite(Reason::StaleEpoch | Reason::Clash | Reason::Other(_))) => Outcome::Refused,
         };
         for (caller, reply) in self.driver.fail(outcome) {
             self.replies.answer(caller, reply);

@@ -1,11 +1,16 @@
 //! Run: a scheduler from its flags to its stop.
 
-use crate::{Options, core::Core, grpc::Door, mailbox::mailbox, retention::Retention, story, view::Views};
-use domain::limits;
+use crate::{
+    DiskOptions, Options, check, core::Core, disk::Disk, gap::Receipts, grpc::Door, mailbox::mailbox,
+    retention::Retention,
+};
+use crate::{story, view::Views};
+use domain::{Commit, limits};
 use service::{Api, Fatal, Service, Stopping};
 use std::{ffi::OsString, process::ExitCode, sync::Arc};
 use store::{Store as _, sqlite::SqliteStore, writer::Writer};
 use tokio::sync::Notify;
+use tonic::service::interceptor::InterceptedService;
 use wire::v1::scheduler_server::SchedulerServer;
 
 /// The scheduler's `main`: `args` begin with the program's name.
@@ -24,17 +29,21 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 /// # Errors
 /// What keeps it from starting: the address, the data directory, the store.
 pub async fn run(options: Options, stopping: Stopping) -> service::Result<()> {
-    let Options { listen, data_dir, lost_after, retention, common } = options;
+    let Options { listen, data_dir, lost_after, retention, disk, common } = options;
+    let DiskOptions { min_free_disk, ballast, accept_data_loss } = disk;
     // The store first: it locks the directory, and a second scheduler should hear of that, not of its port.
-    let store = SqliteStore::open(&data_dir).map_err(|error| Fatal::new(error.to_string()))?;
-    let reader = store.reader();
+    let store = SqliteStore::with_ballast(&data_dir, ballast).map_err(|error| Fatal::new(error.to_string()))?;
+    let (reader, ballast) = (store.reader(), store.ballast());
     let writer = Writer::start(Box::new(store))?;
     let service = Service::listen("Scheduler", listen, true, &common).await?;
     let readiness = service.readiness();
     readiness.waiting("store", "the store is being opened");
     let (handle, messages) = mailbox();
     let (views, view) = Views::new();
-    let (story, telling) = story::start(&data_dir, Arc::clone(&reader), handle.clone())?;
+    let disk = Disk::new(&data_dir, min_free_disk, ballast, readiness.clone());
+    let (story, telling) = story::start(&data_dir, Arc::clone(&reader), Arc::clone(&disk), handle.clone())?;
+    check::start(&data_dir, readiness.clone())?;
+    let receipts = Receipts::default();
     let deleted = Arc::new(Notify::new());
     let sweeping = story.clone().sweep(Arc::clone(&deleted));
     let core = Core {
@@ -44,18 +53,33 @@ pub async fn run(options: Options, stopping: Stopping) -> service::Result<()> {
         views,
         lost_after,
         retention: Retention::new(retention, Arc::clone(&deleted)),
+        receipts: receipts.clone(),
+        accepted: accept_data_loss.map(Commit),
         readiness: readiness.clone(),
         stopping: stopping.clone(),
     };
-    let door = Door { mailbox: handle, reader, story, views: view, readiness, stopping: stopping.clone() };
+    let watching = tokio::spawn(Arc::clone(&disk).watch());
+    let door = Door {
+        mailbox: handle,
+        reader,
+        story,
+        views: view,
+        disk,
+        receipts: receipts.clone(),
+        readiness,
+        stopping: stopping.clone(),
+    };
+    let checked = receipts.clone();
     let server = SchedulerServer::new(door)
         .max_decoding_message_size(limits::MESSAGE_BYTES)
         .max_encoding_message_size(limits::MESSAGE_BYTES);
+    let server = InterceptedService::new(server, move |call| checked.checked(call));
     let looping = tokio::spawn(core.run());
     let telling = tokio::spawn(telling);
     let sweeping = tokio::spawn(sweeping);
     service.serve(Api::new(wire::DESCRIPTOR).serving(server), &stopping).await?;
     looping.await?;
+    watching.abort();
     sweeping.abort();
     telling.abort();
     Ok(())

@@ -2,6 +2,7 @@
 //!
 //! A store applies writes in order, in one transaction a batch, and never decides anything.
 
+pub mod ballast;
 pub mod memory;
 pub mod sqlite;
 pub mod writer;
@@ -20,6 +21,12 @@ use std::{fmt, sync::Arc};
 pub trait Store: Send {
     /// Begins a new reign: takes the next epoch, durably. Commits of older epochs fail from now on.
     fn begin(&mut self) -> Result<Opened, Failure>;
+    /// An operator accepts that commits are lost: those that are remembered, but that the store doesn't have. Epochs and commits
+    /// go on far above whatever anybody remembers, and what is lost is written down.
+    fn accept_loss(&mut self, at: UnixMillis, remembered: &[Watermark]) -> Result<(), Failure>;
+    /// Keeps what somebody else remembers of this store, for later starts: whether it is behind must not hang on who is
+    /// connected.
+    fn remember(&mut self, remembered: &Watermark);
     /// What runs, and what else the engine starts from. Costs nothing for what waits.
     fn load(&mut self) -> Result<Loaded, Failure>;
     /// Makes a batch durable: it is fsynced when this returns. An empty batch still proves that the epoch is current.
@@ -97,6 +104,35 @@ pub struct Opened {
     pub epoch: Epoch,
     /// The last commit before it.
     pub commit: Commit,
+    /// What is remembered beside the store as acknowledged; more than the store has, if it lost something.
+    pub remembered: Option<Watermark>,
+    /// The store was put in place of another one by a restore, and nobody has accepted that it may be behind: what is
+    /// known of the backup, for people.
+    pub restored: Option<String>,
+    /// Losses that were accepted, oldest first.
+    pub losses: Vec<Loss>,
+}
+
+/// What somebody remembers of a store: the last that was acknowledged to him.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Watermark {
+    /// Which store.
+    pub store_id: Arc<str>,
+    /// The epoch in which it was.
+    pub epoch: Epoch,
+    /// The commit.
+    pub commit: Commit,
+}
+
+/// Commits that were acknowledged once, and are gone for ever.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Loss {
+    /// Those above this one …
+    pub after: Commit,
+    /// … up to this one. Higher than any that was ever given.
+    pub upto: Commit,
+    /// When an operator accepted it.
+    pub at: UnixMillis,
 }
 
 /// Why a store could not do it.

@@ -11,7 +11,7 @@ use tonic::{Code, Status, metadata::MetadataValue};
 const KIND: &str = "baton-kind";
 
 /// Kind, its word in the trailer, gRPC code, HTTP status.
-const TABLE: [(Kind, &str, Code, StatusCode); 9] = [
+const TABLE: [(Kind, &str, Code, StatusCode); 10] = [
     (Kind::Invalid, "invalid", Code::InvalidArgument, StatusCode::BAD_REQUEST),
     (Kind::NotFound, "not_found", Code::NotFound, StatusCode::NOT_FOUND),
     (Kind::Conflict, "conflict", Code::AlreadyExists, StatusCode::CONFLICT),
@@ -20,12 +20,13 @@ const TABLE: [(Kind, &str, Code, StatusCode); 9] = [
     (Kind::Unavailable, "unavailable", Code::Unavailable, StatusCode::SERVICE_UNAVAILABLE),
     (Kind::Denied, "denied", Code::PermissionDenied, StatusCode::FORBIDDEN),
     (Kind::Unknown, "unknown", Code::Unavailable, StatusCode::SERVICE_UNAVAILABLE),
+    (Kind::DataLoss, "data_loss", Code::DataLoss, StatusCode::INTERNAL_SERVER_ERROR),
     (Kind::Internal, "internal", Code::Internal, StatusCode::INTERNAL_SERVER_ERROR),
 ];
 
 fn row(kind: Kind) -> (Kind, &'static str, Code, StatusCode) {
     // Every kind has a row (tested); a missing one would be our own fault.
-    TABLE.into_iter().find(|row| row.0 == kind).unwrap_or(TABLE[8])
+    TABLE.into_iter().find(|row| row.0 == kind).unwrap_or(TABLE[9])
 }
 
 /// The HTTP status of a kind.
@@ -68,7 +69,8 @@ fn kind_of(code: Code) -> Kind {
         Code::Unavailable => Kind::Unavailable,
         Code::PermissionDenied | Code::Unauthenticated => Kind::Denied,
         Code::Cancelled | Code::Unknown | Code::DeadlineExceeded => Kind::Unknown,
-        Code::Ok | Code::Unimplemented | Code::Internal | Code::DataLoss => Kind::Internal,
+        Code::DataLoss => Kind::DataLoss,
+        Code::Ok | Code::Unimplemented | Code::Internal => Kind::Internal,
     }
 }
 
@@ -96,7 +98,7 @@ mod tests {
     #[test]
     fn answers_of_other_servers_are_read_by_their_code() {
         for (code, kind) in
-            [(Code::NotFound, Kind::NotFound), (Code::Cancelled, Kind::Unknown), (Code::DataLoss, Kind::Internal)]
+            [(Code::NotFound, Kind::NotFound), (Code::Cancelled, Kind::Unknown), (Code::DataLoss, Kind::DataLoss)]
         {
             assert_eq!(error(&Status::new(code, "x")).kind(), kind);
         }

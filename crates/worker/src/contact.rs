@@ -27,6 +27,7 @@ impl Core {
 
     fn orders(&mut self, message: v1::TaskAssignment) {
         let was_open = self.session.is_open();
+        self.seen.heard(&message);
         match worker::order_batch(message) {
             Ok(batch) => self.give(Input::Orders(batch)),
             Err(error) => {

@@ -12,6 +12,7 @@ use crate::{
     leaving::Leaving,
     link::Link,
     meters::Meters,
+    seen::Seen,
     transport,
 };
 use domain::{AttemptId, Exit, Monotonic, Progress, Totals, UnixMillis};
@@ -36,6 +37,7 @@ pub(crate) struct Core {
     pub executors: Executors,
     pub direct: Direct,
     pub data_dir: DataDir,
+    pub seen: Seen,
     pub keeper_options: KeeperOptions,
     pub keeper_events: mpsc::Receiver<KeeperEvent>,
     pub progress: mpsc::Receiver<(AttemptId, Progress)>,
@@ -153,7 +155,10 @@ impl Core {
             Event::Ended(ended) => self.ended(ended),
             Event::Command(command) => self.command(command).await,
             Event::Room => {}
-            Event::Tick => self.give(Input::Tick),
+            Event::Tick => {
+                self.seen.save(&self.data_dir, false);
+                self.give(Input::Tick);
+            }
             Event::Stop => self.stop().await,
             Event::Hurry => self.hurry().await,
         }

@@ -2,6 +2,7 @@
 //!
 //! Must never hold anything about single attempts: that is the keeper's.
 
+use crate::seen::Watermark;
 use domain::{Epoch, Incarnation};
 use service::Fatal;
 use session::Known;
@@ -18,6 +19,8 @@ const LOCK: &str = "worker.lock";
 const ID: &str = "id";
 /// The highest epoch seen, and of which store.
 const KNOWN: &str = "known.json";
+/// The store, and its highest commit seen.
+const WATERMARK: &str = "watermark.json";
 /// Names the boot.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
@@ -104,6 +107,20 @@ impl DataDir {
         let Known { store_id, epoch } = known;
         let file = KnownFile { store_id: store_id.as_ref().map(ToString::to_string), epoch: epoch.0 };
         self.replace(KNOWN, &serde_json::to_vec(&file)?)
+    }
+
+    /// What earlier processes have seen of the store. One that only knew its name has seen no commit.
+    pub fn watermark(&self) -> Watermark {
+        let text = fs::read(self.path.join(WATERMARK)).unwrap_or_default();
+        serde_json::from_slice(&text).unwrap_or_else(|_| Watermark {
+            store_id: self.known().store_id.map(|id| id.to_string()).unwrap_or_default(),
+            commit: 0,
+        })
+    }
+
+    /// Keeps this for later processes.
+    pub fn remember_watermark(&self, watermark: &Watermark) -> io::Result<()> {
+        self.replace(WATERMARK, &serde_json::to_vec(watermark)?)
     }
 
     /// Writes a file whole or not at all.

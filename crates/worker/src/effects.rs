@@ -3,6 +3,7 @@
 use crate::{
     core::{Core, wall},
     executors::{Started, gone_is_told},
+    seen::Seen,
 };
 use domain::{Exit, Frame, Start};
 use session::{Effect, Input, ToScheduler};
@@ -32,7 +33,10 @@ impl Core {
 
     async fn carry_out_one(&mut self, effect: Effect) {
         match effect {
-            Effect::Send(message) => self.session_link.send(v1::WorkerResponse { message: Some(encode(message)) }),
+            Effect::Send(message) => {
+                let message = Some(encode(message, &self.seen));
+                self.session_link.send(v1::WorkerResponse { message });
+            }
             Effect::SendFrames(frames) => self.send_frames(frames),
             Effect::Start(start) => self.start(start).await,
             Effect::Kill(attempt) => self.executors.kill(attempt).await,
@@ -84,9 +88,9 @@ impl Core {
     }
 }
 
-fn encode(message: ToScheduler) -> Message {
+fn encode(message: ToScheduler, seen: &Seen) -> Message {
     match message {
-        ToScheduler::Hello(hello) => Message::Hello(worker::v1_hello(hello)),
+        ToScheduler::Hello(hello) => Message::Hello(seen.say(worker::v1_hello(hello))),
         ToScheduler::Update { reports, offer } => Message::Update(worker::v1_update(reports, offer, wall())),
     }
 }

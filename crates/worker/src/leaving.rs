@@ -84,6 +84,7 @@ impl Core {
 
     /// Ends the keeper if it holds nothing, or if nothing may run on.
     pub(crate) async fn put_away(&mut self) {
+        self.seen.save(&self.data_dir, true);
         let ending = self.leaving.is_ending();
         self.leaving = Leaving::Over;
         if !ending && !self.executors.in_keeper.is_empty() {

@@ -21,6 +21,7 @@ mod link;
 mod meters;
 mod options;
 mod run;
+mod seen;
 mod transport;
 
 pub use handler::{Handler, HandlerContext, HandlerFuture, Handlers};

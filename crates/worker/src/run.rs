@@ -14,6 +14,7 @@ use crate::{
     leaving::Leaving,
     link::Link,
     meters::Meters,
+    seen::Seen,
     transport::{self, Target},
 };
 use domain::{Epoch, Hello, Incarnation, KillLevel, WorkerId, limits};
@@ -108,6 +109,7 @@ pub async fn run(options: Options, embedding: Embedding, stopping: Stopping) -> 
         session: Session::new(SessionConfig { known: data_dir.known(), hello, prefetch_max: PREFETCH_MAX }),
         executors,
         direct: Direct::default(),
+        seen: Seen::load(&data_dir),
         data_dir,
         keeper_options,
         keeper_events,

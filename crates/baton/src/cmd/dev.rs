@@ -32,6 +32,9 @@ pub struct Dev {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000), env = "BATON_SLOTS")]
     slots: Option<u32>,
     #[command(flatten)]
+    #[allow(missing_docs, reason = "a doc comment would replace the heading of the flags")]
+    disk: scheduler::DiskOptions,
+    #[command(flatten)]
     #[allow(missing_docs, reason = "a doc comment would replace the heading of the shared flags")]
     common: service::Options,
 }
@@ -41,7 +44,7 @@ pub fn dev(args: Dev) -> ExitCode {
 }
 
 async fn compose(args: Dev, stopping: Stopping) -> service::Result<()> {
-    let Dev { data_dir, listen, slots, common } = args;
+    let Dev { data_dir, listen, slots, disk, common } = args;
     let scheduler_at = scheduler_address()?;
     let url = format!("http://{scheduler_at}");
     let door = gateway::Options { listen, scheduler: url.clone(), service: common.clone() };
@@ -52,6 +55,7 @@ async fn compose(args: Dev, stopping: Stopping) -> service::Result<()> {
         data_dir: data_dir.clone(),
         lost_after: Duration::from_secs(60),
         retention: RETENTION,
+        disk,
         common: common.clone(),
     };
     let worker = worker_options(url, &data_dir, slots, common);

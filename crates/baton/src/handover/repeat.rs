@@ -97,7 +97,13 @@ impl Patience {
             // Nothing was done. Who finds nobody there at all is told so at once.
             None | Some(Kind::Unavailable | Kind::Exhausted) => self.doubt || self.met,
             Some(
-                Kind::Invalid | Kind::NotFound | Kind::Conflict | Kind::Precondition | Kind::Denied | Kind::Internal,
+                Kind::Invalid
+                | Kind::NotFound
+                | Kind::Conflict
+                | Kind::Precondition
+                | Kind::Denied
+                | Kind::DataLoss
+                | Kind::Internal,
             ) => {
                 // An answer: it wasn't carried out before either, or this one would have been accepted.
                 self.doubt = false;

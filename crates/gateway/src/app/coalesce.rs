@@ -115,8 +115,10 @@ async fn send(upstream: &Upstream, batch: Vec<Waiting>, patient: bool, ids: &Ids
     let entries = batch.iter().map(|waiting| waiting.entry.clone()).collect();
     match upstream.submit(entries, false, patient, ids).await {
         Ok(accepted) => {
+            // Of those accepted together the last one has the receipt; these callers don't know each other.
+            let receipt = accepted.last().map(|last| last.receipt.clone()).unwrap_or_default();
             for (waiting, accepted) in batch.into_iter().zip(accepted) {
-                answer(waiting, Ok(accepted));
+                answer(waiting, Ok(TaskAccepted { receipt: receipt.clone(), ..accepted }));
             }
         }
         // A call is all or none, but its callers don't know each other: each is asked for alone.
@@ -144,6 +146,6 @@ fn answer(waiting: Waiting, result: Result<TaskAccepted>) {
 fn is_about_one(error: &Error) -> bool {
     match error.kind() {
         Kind::Invalid | Kind::NotFound | Kind::Conflict | Kind::Precondition | Kind::Denied => true,
-        Kind::Exhausted | Kind::Unavailable | Kind::Unknown | Kind::Internal => false,
+        Kind::Exhausted | Kind::Unavailable | Kind::Unknown | Kind::DataLoss | Kind::Internal => false,
     }
 }

@@ -90,6 +90,8 @@ impl Upstream {
             let repeated = *request.repeated();
             // Without an earlier try nothing is in doubt, and who finds nobody there is told so at once.
             let failed = match self.attempt(&request, patient || repeated).await {
+                // It isn't done by this try; whether it was by an earlier one is as open as before.
+                Tried::Done(Err(error)) if repeated && error.kind() == Kind::Exhausted => error,
                 Tried::Done(result) => return result,
                 Tried::Away(error) => error,
                 Tried::Refused(error) => {
@@ -132,6 +134,7 @@ impl Upstream {
             | Kind::Precondition
             | Kind::Exhausted
             | Kind::Denied
+            | Kind::DataLoss
             | Kind::Internal => Tried::Done(Err(error)),
         }
     }

@@ -4,11 +4,13 @@ mod create;
 mod resume;
 mod watch;
 
+use crate::receipt::PassOn;
 use domain::{Error, Result, limits};
 use service::Fatal;
 use std::{sync::Arc, time::Duration};
 use tonic::{
     Response, Status,
+    service::interceptor::InterceptedService,
     transport::{Channel, Endpoint},
 };
 use wire::v1::scheduler_client::SchedulerClient;
@@ -27,13 +29,16 @@ const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
 /// … of what all together may have: 4,096 such readers, so that they don't stop the others on the same connection.
 const CONNECTION_WINDOW_BYTES: u32 = 1 << 30;
 
+/// A client of it, which passes receipts on.
+pub(crate) type Scheduler = SchedulerClient<InterceptedService<Channel, PassOn>>;
+
 /// The scheduler, as the gateway sees it. Streams have a connection of their own: thousands of them must not stand
 /// before a submit.
 #[derive(Clone, Debug)]
 pub(crate) struct Upstream {
     url: Arc<str>,
-    calls: SchedulerClient<Channel>,
-    streams: SchedulerClient<Channel>,
+    calls: Scheduler,
+    streams: Scheduler,
 }
 
 impl Upstream {
@@ -55,7 +60,7 @@ impl Upstream {
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
         let client = |endpoint: &Endpoint| {
-            SchedulerClient::new(endpoint.connect_lazy())
+            SchedulerClient::with_interceptor(endpoint.connect_lazy(), PassOn)
                 .max_decoding_message_size(limits::MESSAGE_BYTES)
                 .max_encoding_message_size(limits::MESSAGE_BYTES)
         };
@@ -63,7 +68,7 @@ impl Upstream {
     }
 
     /// A client for calls that are answered once.
-    pub(crate) fn calls(&self) -> SchedulerClient<Channel> {
+    pub(crate) fn calls(&self) -> Scheduler {
         self.calls.clone()
     }
 

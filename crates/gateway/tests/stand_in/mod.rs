@@ -164,6 +164,7 @@ impl v1::scheduler_server::Scheduler for Scheduler {
                 task_id: task_id.clone(),
                 timestamp: 1,
                 state_reason: "no_worker: no worker is connected".into(),
+                receipt: String::new(),
             });
             script.tasks.insert(task_id, spec);
         }
@@ -177,7 +178,7 @@ impl v1::scheduler_server::Scheduler for Scheduler {
         script.retries.push((new_task_id.clone(), task_id, repeated_call));
         script.refuse()?;
         script.break_off()?;
-        Ok(Response::new(v1::TaskAccepted { task_id: new_task_id, timestamp: 1, state_reason: String::new() }))
+        Ok(Response::new(v1::TaskAccepted { task_id: new_task_id, timestamp: 1, ..Default::default() }))
     }
 
     /// Breaks after each event.

@@ -19,7 +19,7 @@ mod submit;
 mod watch;
 mod workers;
 
-use crate::{mailbox::Handle, story, view::View};
+use crate::{disk::Disk, gap::Receipts, mailbox::Handle, story, view::View};
 use domain::{Error, Result};
 use futures_util::{Stream, StreamExt as _};
 use service::{Readiness, Stopping};
@@ -36,6 +36,8 @@ pub(crate) struct Door {
     pub reader: Arc<dyn Reader>,
     pub story: story::Handle,
     pub views: views::Receiver<View>,
+    pub disk: Arc<Disk>,
+    pub receipts: Receipts,
     pub readiness: Readiness,
     pub stopping: Stopping,
 }

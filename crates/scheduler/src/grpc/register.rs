@@ -2,9 +2,10 @@
 
 use super::{Door, Out, legacy};
 use crate::mailbox::{Handle, Message, OrdersFrom};
-use domain::{Error, Result};
+use domain::{Commit, Epoch, Error, Result};
 use engine::SessionId;
 use futures_util::StreamExt as _;
+use store::Watermark;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 use v1::worker_response::Message as Said;
@@ -82,7 +83,8 @@ async fn listen(mailbox: Handle, session: SessionId, mut from: Streaming<v1::Wor
         });
         let message = match (baton, said) {
             (Some(true), Said::Hello(hello)) => {
-                Message::Hello { session, hello: Box::new(wire::worker::hello(hello)?) }
+                let remembered = remembered(&hello);
+                Message::Hello { session, hello: Box::new(wire::worker::hello(hello)?), remembered }
             }
             (Some(true), Said::Update(update)) => {
                 let (reports, offer) = wire::worker::update(update)?;
@@ -97,6 +99,16 @@ async fn listen(mailbox: Handle, session: SessionId, mut from: Streaming<v1::Wor
         mailbox.put(message).await?;
     }
     Ok(())
+}
+
+/// What the worker has seen of a store; `None` before its first welcome.
+fn remembered(hello: &v1::WorkerHello) -> Option<Watermark> {
+    let v1::WorkerHello { store_id, highest_commit, highest_epoch, .. } = hello;
+    let mark = || {
+        let (epoch, commit) = (Epoch(*highest_epoch), Commit(*highest_commit));
+        Watermark { store_id: store_id.as_str().into(), epoch, commit }
+    };
+    (!store_id.is_empty()).then(mark)
 }
 
 /// Says that the session is closed, however its stream ended.

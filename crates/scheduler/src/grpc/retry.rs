@@ -8,6 +8,9 @@ use wire::v1;
 
 pub(super) async fn retry(door: &Door, request: v1::RetryRequest) -> Result<v1::TaskAccepted> {
     let v1::RetryRequest { new_task_id, task_id, repeated_call } = request;
+    if !repeated_call {
+        door.disk.check()?;
+    }
     let (id, of) = wire::retry_ids(&new_task_id, &task_id)?;
     let task = door.read(move |reader| reader.task(of)).await?.ok_or_else(|| Error::no_task(of))?;
     if !task.state.is_final() {
@@ -22,7 +25,7 @@ pub(super) async fn retry(door: &Door, request: v1::RetryRequest) -> Result<v1::
     let accepted = door.mailbox.submit(vec![new], repeated_call, false).await?;
     let accepted = accepted.first().ok_or_else(|| Error::internal("a task was accepted, but not named"))?;
     tracing::info!(task_id = %accepted.id, retry_of = %of, "Task retried");
-    Ok(submit::v1_accepted(accepted))
+    Ok(submit::v1_accepted(accepted, door.receipts.now()))
 }
 
 /// An array of this member alone.

@@ -12,6 +12,10 @@ pub(super) async fn submit(door: &Door, request: v1::SubmitRequest) -> Result<v1
     if tasks.len() > limits::BATCH_TASKS {
         return Err(Error::field("tasks", format!("has over {} entries", limits::BATCH_TASKS)));
     }
+    // A call that may have been carried out before is looked up, not refused: it may be there.
+    if !repeated_call {
+        door.disk.check()?;
+    }
     let tasks = tasks.into_iter().map(new_task).collect::<Result<Vec<_>>>()?;
     let accepted = door.mailbox.submit(tasks, repeated_call, brief).await?;
     if let [only] = accepted.as_slice() {
@@ -19,7 +23,12 @@ pub(super) async fn submit(door: &Door, request: v1::SubmitRequest) -> Result<v1
     } else {
         tracing::info!(tasks = accepted.len(), "Tasks submitted");
     }
-    Ok(v1::SubmitResponse { tasks: accepted.iter().map(v1_accepted).collect() })
+    let mut tasks: Vec<_> = accepted.iter().map(|accepted| v1_accepted(accepted, String::new())).collect();
+    // One for all: they are in one commit.
+    if let Some(last) = tasks.last_mut() {
+        last.receipt = door.receipts.now();
+    }
+    Ok(v1::SubmitResponse { tasks })
 }
 
 fn new_task(entry: v1::SubmitEntry) -> Result<NewTask> {
@@ -28,11 +37,12 @@ fn new_task(entry: v1::SubmitEntry) -> Result<NewTask> {
     Ok(NewTask { id, spec: Arc::new(spec), entries, retry: None })
 }
 
-pub(super) fn v1_accepted(accepted: &Accepted) -> v1::TaskAccepted {
+pub(super) fn v1_accepted(accepted: &Accepted, receipt: String) -> v1::TaskAccepted {
     let Accepted { id, at, waiting } = accepted;
     v1::TaskAccepted {
         task_id: id.to_string(),
         timestamp: at.0.div_euclid(1_000),
         state_reason: waiting.as_ref().map_or_else(String::new, |w| format!("{}: {}", w.code(), w.text())),
+        receipt,
     }
 }

@@ -5,6 +5,7 @@
 //! however slow, holds up the actor.
 
 mod actor;
+mod bounded;
 mod feed;
 mod inlet;
 mod line;
@@ -20,6 +21,7 @@ pub use feed::Told;
 pub use inlet::{Inlet, Stored};
 pub use watch::StoryItem;
 
+use crate::disk::Disk;
 use crate::mailbox::{self, Message};
 use actor::{Actor, Attached, Command};
 use domain::{AttemptId, AttemptNo, Event, Frame, FrameNo, Incarnation, Result, StoryId, StreamName, Tail, Task};
@@ -52,12 +54,13 @@ pub struct Handle {
 pub(crate) fn start(
     data_dir: &Path,
     store: Arc<dyn Reader>,
+    disk: Arc<Disk>,
     mailbox: mailbox::Handle,
 ) -> io::Result<(Handle, impl Future<Output = ()> + Send + 'static)> {
     let output = SegmentStore::open(&data_dir.join("output"))?;
     let reader = output.reader();
     // Waiting for a full mailbox holds up output, not the loop: that never waits for this thread.
-    assemble(Box::new(output), reader, store, move |attempt, frames| {
+    assemble(Box::new(bounded::Bounded { output, disk }), reader, store, move |attempt, frames| {
         // Nobody reads when the scheduler is stopping.
         let _ = mailbox.put_from_thread(Message::Stored { attempt, frames });
     })

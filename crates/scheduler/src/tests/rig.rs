@@ -1,6 +1,8 @@
 //! A scheduler on a real store, its door, and a worker that does what the test says.
 
 use crate::core::Core;
+use crate::disk::Disk;
+use crate::gap::Receipts;
 use crate::grpc::Door;
 use crate::mailbox::{Handle, Message, OrdersFrom, mailbox};
 use crate::retention::Retention;
@@ -29,10 +31,12 @@ impl Rig {
         let store = SqliteStore::open(dir.path()).unwrap();
         let reader = store.reader();
         let (mailbox, messages) = mailbox();
-        let (views, view) = Views::new();
-        let (story, telling) = story::start(dir.path(), Arc::clone(&reader), mailbox.clone()).unwrap();
-        tokio::spawn(telling);
         let (readiness, stopping) = (Readiness::default(), Stopping::new());
+        let (disk, receipts) = (Disk::new(dir.path(), 0, store.ballast(), readiness.clone()), Receipts::default());
+        let (views, view) = Views::new();
+        let (story, telling) =
+            story::start(dir.path(), Arc::clone(&reader), Arc::clone(&disk), mailbox.clone()).unwrap();
+        tokio::spawn(telling);
         let core = Core {
             writer: Writer::start(Box::new(store)).unwrap(),
             messages,
@@ -40,11 +44,13 @@ impl Rig {
             views,
             lost_after: Duration::from_secs(60),
             retention: Retention::new(retention, Arc::default()),
+            receipts: receipts.clone(),
+            accepted: None,
             readiness: readiness.clone(),
             stopping: stopping.clone(),
         };
         let core = tokio::spawn(core.run());
-        let door = Door { mailbox, reader, story, views: view, readiness, stopping: stopping.clone() };
+        let door = Door { mailbox, reader, story, views: view, disk, receipts, readiness, stopping: stopping.clone() };
         Self { door, stopping, core, next: AtomicU64::new(1), _dir: dir }
     }
 
@@ -111,7 +117,7 @@ impl Rig {
             version: "1".into(),
         };
         let mailbox = self.door.mailbox.clone();
-        mailbox.put(Message::Hello { session, hello: Box::new(hello) }).await.unwrap();
+        mailbox.put(Message::Hello { session, hello: Box::new(hello), remembered: None }).await.unwrap();
         tokio::spawn(work(mailbox, session, orders, code));
     }
 }

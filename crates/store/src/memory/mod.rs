@@ -104,7 +104,17 @@ impl Store for MemoryStore {
     fn begin(&mut self) -> Result<Opened, Failure> {
         let mut disk = self.disk();
         disk.epoch += 1;
-        Ok(Opened { store_id: "memory".into(), epoch: Epoch(disk.epoch), commit: Commit(disk.commit) })
+        let (store_id, epoch, commit) = ("memory".into(), Epoch(disk.epoch), Commit(disk.commit));
+        Ok(Opened { store_id, epoch, commit, remembered: None, restored: None, losses: Vec::new() })
+    }
+
+    fn remember(&mut self, _: &crate::Watermark) {
+        // It is gone with its process, and whatever remembers it as well.
+    }
+
+    fn accept_loss(&mut self, _: UnixMillis, _: &[crate::Watermark]) -> Result<(), Failure> {
+        // It never loses anything that it acknowledged.
+        Ok(())
     }
 
     fn load(&mut self) -> Result<Loaded, Failure> {

@@ -2,12 +2,12 @@
 //! it. Copying 1,000 pages back takes as long as several commits.
 //!
 //! Must never be what durability rests on: a commit is durable in the log. A checkpoint that fails leaves the log as it was,
-//! and the next one copies the same pages again.
+//! and the next one copies the same pages again: what a failed sync left in the kernel's cache alone is written once more.
 
-use super::open;
+use super::{open, watermark};
 use rusqlite::Connection;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::{io, path::PathBuf, thread, thread::JoinHandle};
+use std::{io, path::Path, thread, thread::JoinHandle};
 
 /// Pages of log after which the thread copies them back.
 const PAGES: i32 = 1_000;
@@ -24,10 +24,11 @@ pub(super) struct Checkpoints {
 
 impl Checkpoints {
     /// Starts the thread, and has `writer` wake it.
-    pub(super) fn start(path: PathBuf, writer: &mut Connection) -> io::Result<Self> {
+    pub(super) fn start(dir: &Path, writer: &mut Connection) -> io::Result<Self> {
         // One waits while one is done: more would find nothing.
         let (ask, asked) = sync_channel(1);
-        let thread = thread::Builder::new().name("store-checkpoint".into()).spawn(move || work(&path, &asked))?;
+        let (thread, dir) = (thread::Builder::new().name("store-checkpoint".into()), dir.to_owned());
+        let thread = thread.spawn(move || work(&dir, &asked))?;
         let wake = ask.clone();
         let hook = move |wal: &mut rusqlite::hooks::Wal, pages| {
             if pages >= PAGES_AT_MOST {
@@ -53,16 +54,27 @@ impl Drop for Checkpoints {
     }
 }
 
-fn work(path: &std::path::Path, asked: &Receiver<()>) {
-    let mut conn = None;
+/// One line in so many failures: a full disk lasts for hours, and its log may stand on it.
+const SAY_EVERY: u32 = 1_000;
+
+fn work(dir: &Path, asked: &Receiver<()>) {
+    let (mut conn, mut failures) = (None, 0_u32);
     for () in asked {
         let done = match &mut conn {
             Some(conn) => checkpoint(conn),
-            none => open::checkpointer(path).and_then(|opened| checkpoint(none.insert(opened))),
+            none => open::checkpointer(&open::file(dir)).and_then(|opened| checkpoint(none.insert(opened))),
         };
-        if let Err(error) = done {
-            tracing::warn!(%error, "The store's log could not be copied back; it stays until it can");
-            conn = None;
+        match done {
+            Ok(()) => {
+                watermark::sync(dir);
+                failures = 0;
+            }
+            Err(error) => {
+                if failures.is_multiple_of(SAY_EVERY) {
+                    tracing::warn!(%error, failures, "The store's log could not be copied back; it stays until it can");
+                }
+                (conn, failures) = (None, failures.saturating_add(1));
+            }
         }
     }
 }

@@ -1,13 +1,16 @@
 //! The embedded store: one SQLite file, WAL, `synchronous=FULL`, one writer.
 //!
-//! Must never answer before the fsync, and never go on after a failed COMMIT without opening the file anew.
+//! Must never answer before the fsync, and never go on after a failed COMMIT without opening the file anew. What a failed
+//! sync leaves in the kernel's cache is not trusted: opening copies the log back, which writes it once more.
 
+mod accept;
 mod ahead;
 mod apply;
 mod behind;
 mod checkpoint;
 mod classes;
 mod entries;
+pub mod examine;
 mod expire;
 mod insert;
 mod list;
@@ -26,15 +29,20 @@ mod tallies;
 #[cfg(test)]
 mod tests;
 mod upgrade;
+mod watermark;
 
-use crate::{Expired, Failure, Opened, Reader, Reason, Store};
+use crate::ballast::Ballast;
+use crate::{Expired, Failure, Opened, Reader, Reason, Store, Watermark};
 use apply::{Interned, uint};
 use checkpoint::Checkpoints;
-use domain::{Ahead, Batch, Commit, Epoch, Error, Fact, Found, Loaded, Need, Result as DomainResult, UnixMillis, Want};
+use domain::{
+    Ahead, Batch, Commit, Epoch, Error, Fact, Found, Kind, Loaded, Need, Result as DomainResult, UnixMillis, Want,
+};
 use reader::SqliteReader;
 use rows::fault;
 use rusqlite::{Connection, TransactionBehavior};
 use std::{fs::File, path::Path, path::PathBuf, sync::Arc};
+use watermark::Marks;
 
 /// The embedded store. It holds its data directory until it is dropped.
 pub struct SqliteStore {
@@ -44,6 +52,10 @@ pub struct SqliteStore {
     /// Behind the connection, which wakes it: dropped after it.
     checkpoints: Option<Checkpoints>,
     interned: Interned,
+    /// What has been acknowledged, in the words of this store; `None` before it has begun.
+    acknowledged: Option<Watermark>,
+    marks: Marks,
+    ballast: Arc<Ballast>,
     reader: Arc<SqliteReader>,
     _lock: File,
 }
@@ -54,17 +66,38 @@ impl SqliteStore {
     /// # Errors
     /// [`domain::Kind::Precondition`]: in use by another process, not writable, not a database, or from a newer build.
     pub fn open(dir: &Path) -> DomainResult<Self> {
+        Self::with_ballast(dir, 0)
+    }
+
+    /// As [`SqliteStore::open`]; a ballast of so many bytes is given up when a commit finds no room.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn with_ballast(dir: &Path, ballast_bytes: u64) -> DomainResult<Self> {
         let lock = open::lock(dir)?;
         let reader = Arc::new(SqliteReader::new(open::file(dir)));
+        let marks = Marks::open(dir).map_err(|error| open::unwritable(dir, &error))?;
+        let ballast = Arc::new(Ballast::new(dir, ballast_bytes));
         let (interned, dir) = (Interned::default(), dir.to_owned());
-        let mut store = Self { dir, conn: None, checkpoints: None, interned, reader, _lock: lock };
+        let (conn, checkpoints, acknowledged) = (None, None, None);
+        let mut store = Self { dir, conn, checkpoints, interned, acknowledged, marks, ballast, reader, _lock: lock };
         store.reopen()?;
         Ok(store)
     }
 
+    /// What is given up when a commit finds no room.
+    pub fn ballast(&self) -> Arc<Ballast> {
+        Arc::clone(&self.ballast)
+    }
+
+    /// Opens the file; if there is no room for that, without the ballast.
     fn reopen(&mut self) -> DomainResult<()> {
-        let mut conn = open::writer(&self.dir)?;
-        let checkpoints = Checkpoints::start(open::file(&self.dir), &mut conn);
+        let mut opened = open::writer(&self.dir);
+        if opened.as_ref().is_err_and(|error| error.kind() == Kind::Exhausted) && self.ballast.give_up() {
+            opened = open::writer(&self.dir);
+        }
+        let mut conn = opened?;
+        let checkpoints = Checkpoints::start(&self.dir, &mut conn);
         let no_thread = |error| Error::internal(format!("the store's thread for checkpoints cannot start: {error}"));
         self.checkpoints = Some(checkpoints.map_err(no_thread)?);
         self.conn = Some(conn);
@@ -72,17 +105,31 @@ impl SqliteStore {
     }
 
     fn conn(&self) -> Result<&Connection, Failure> {
-        let closed = || Failure::Definite(Reason::Other("closed after a failure; a new reign opens it".into()));
         self.conn.as_ref().ok_or_else(closed)
     }
 
-    /// After a transaction: what it failed at decides whether the connection can be used again.
-    fn settle<T>(&mut self, done: &Result<T, Failure>) {
-        match done {
-            Ok(_) => {}
+    /// One transaction; if it finds no room, once more without the ballast. What it failed at decides whether the
+    /// connection can be used again.
+    fn change<T>(
+        &mut self,
+        change: impl Fn(&Connection, &mut Interned) -> Result<(T, Watermark), Failure>,
+    ) -> Result<T, Failure> {
+        let Self { conn, interned, ballast, .. } = self;
+        let Some(conn) = conn else { return Err(closed()) };
+        let mut done = write(conn, |conn| change(conn, interned));
+        if matches!(done, Err(Failure::Definite(Reason::Full))) && ballast.give_up() {
+            interned.forget();
+            done = write(conn, |conn| change(conn, interned));
+        }
+        match &done {
+            Ok((_, mark)) => {
+                self.marks.remember(mark);
+                self.acknowledged = Some(mark.clone());
+            }
             Err(Failure::Definite(Reason::StaleEpoch | Reason::Clash | Reason::Full)) => self.interned.forget(),
             Err(Failure::Definite(Reason::Other(_)) | Failure::Unknown(_)) => self.close(),
         }
+        done.map(|(done, _)| done)
     }
 
     /// Closes the file, readers' connections too: whatever they had mapped is read anew.
@@ -97,24 +144,39 @@ impl SqliteStore {
 impl Store for SqliteStore {
     fn begin(&mut self) -> Result<Opened, Failure> {
         if self.conn.is_none() {
-            self.reopen().map_err(|error| Failure::Definite(Reason::Other(error.to_string())))?;
+            self.reopen().map_err(|error| {
+                let full = error.kind() == Kind::Exhausted;
+                Failure::Definite(if full { Reason::Full } else { Reason::Other(error.to_string()) })
+            })?;
         }
-        let sql = "UPDATE meta SET epoch = epoch + 1 RETURNING store_id, epoch, commit_no";
-        let opened = write(self.conn()?, |conn| {
-            conn.query_row(sql, [], |row| {
-                let store_id: String = row.get(0)?;
-                Ok(Opened {
-                    store_id: store_id.into(),
-                    epoch: Epoch(uint(row.get(1)?)),
-                    commit: Commit(uint(row.get(2)?)),
-                })
-            })
-            .map_err(fault)
+        // Read before the new epoch is remembered.
+        let remembered = self.marks.last.clone();
+        let restored = examine::restored(&self.dir);
+        let opened = self.change(|conn, _| {
+            let sql = "UPDATE meta SET epoch = epoch + 1 RETURNING store_id, epoch, commit_no";
+            let mark = conn.query_row(sql, [], accept::mark).map_err(fault)?;
+            let losses = accept::losses(conn)?;
+            Ok(((mark.clone(), losses), mark))
         });
         if opened.is_err() {
             self.close();
         }
-        opened
+        let (Watermark { store_id, epoch, commit }, losses) = opened?;
+        Ok(Opened { store_id, epoch, commit, remembered, restored, losses })
+    }
+
+    fn remember(&mut self, remembered: &Watermark) {
+        self.marks.remember(remembered);
+        self.marks.sync();
+    }
+
+    fn accept_loss(&mut self, at: UnixMillis, remembered: &[Watermark]) -> Result<(), Failure> {
+        let mark = self.change(|conn, _| {
+            let mark = accept::accept(conn, at, remembered)?;
+            Ok((mark.clone(), mark))
+        })?;
+        self.marks.replace(&mark);
+        examine::forget_restored(&self.dir).map_err(|error| Failure::Definite(Reason::Other(error.to_string())))
     }
 
     fn load(&mut self) -> Result<Loaded, Failure> {
@@ -122,11 +184,11 @@ impl Store for SqliteStore {
     }
 
     fn commit(&mut self, batch: &Batch) -> Result<Commit, Failure> {
-        let Self { conn, interned, .. } = self;
-        let Some(conn) = conn else { return self.conn().map(|_| Commit(0)) };
-        let done = write(conn, |conn| apply::apply(conn, interned, batch));
-        self.settle(&done);
-        done.map(|number| Commit(uint(number)))
+        let acknowledged = self.acknowledged.clone();
+        self.change(|conn, interned| {
+            let commit = Commit(uint(apply::apply(conn, interned, batch)?));
+            Ok((commit, accept::moved(conn, acknowledged.as_ref(), batch.epoch, commit)?))
+        })
     }
 
     fn facts(&mut self, needs: &[Need]) -> Result<Vec<Fact>, Failure> {
@@ -152,9 +214,15 @@ impl Store for SqliteStore {
         after: i64,
         limit: usize,
     ) -> Result<Expired, Failure> {
-        let done = write(self.conn()?, |conn| expire::expire(conn, epoch, finished_before, after, limit));
-        self.settle(&done);
-        done
+        let acknowledged = self.acknowledged.clone();
+        self.change(|conn, _| {
+            let before = conn.total_changes();
+            let expired = expire::expire(conn, epoch, finished_before, after, limit)?;
+            // Whatever changes anything has a number: the watermark must miss it if it is lost.
+            let commit = if conn.total_changes() == before { None } else { Some(accept::number(conn)?) };
+            let commit = commit.or(acknowledged.as_ref().map(|mark| mark.commit)).unwrap_or_default();
+            Ok((expired, accept::moved(conn, acknowledged.as_ref(), epoch, commit)?))
+        })
     }
 
     fn reader(&self) -> Arc<dyn Reader> {
@@ -162,11 +230,20 @@ impl Store for SqliteStore {
     }
 }
 
-/// One transaction. A failure before COMMIT is definite and rolled back; of COMMIT itself nobody knows.
+fn closed() -> Failure {
+    Failure::Definite(Reason::Other("closed after a failure; a new reign opens it".into()))
+}
+
+/// One transaction. A failure before COMMIT is definite and rolled back; of COMMIT itself nobody knows, with one exception:
+/// no room. It is the write that failed then, not the sync, which is another error; what is written last is what makes the
+/// transaction count; and what could fail after it, a checkpoint, is none of COMMIT's business here ([`checkpoint`]).
 fn write<T>(conn: &Connection, change: impl FnOnce(&Connection) -> Result<T, Failure>) -> Result<T, Failure> {
     let transaction = rusqlite::Transaction::new_unchecked(conn, TransactionBehavior::Immediate).map_err(fault)?;
     // Dropped on the way out, it rolls back.
     let changed = change(&transaction)?;
-    transaction.commit().map_err(|error| Failure::Unknown(error.to_string()))?;
+    transaction.commit().map_err(|error| match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DiskFull) => Failure::Definite(Reason::Full),
+        Some(_) | None => Failure::Unknown(error.to_string()),
+    })?;
     Ok(changed)
 }

@@ -19,7 +19,7 @@ const STATEMENTS: usize = 64;
 const WRITER_CACHE_KIB: i64 = 8_192;
 const READER_CACHE_KIB: i64 = 2_048;
 /// How long a reader waits for a checkpoint or recovery that blocks it.
-const BUSY: Duration = Duration::from_secs(5);
+pub(super) const BUSY: Duration = Duration::from_secs(5);
 
 /// The path of the database.
 pub(super) fn file(dir: &Path) -> PathBuf {
@@ -28,9 +28,7 @@ pub(super) fn file(dir: &Path) -> PathBuf {
 
 /// Creates the data directory if need be, and takes it for this process.
 pub(super) fn lock(dir: &Path) -> Result<File> {
-    let unwritable = |error: io::Error| {
-        Error::new(Kind::Precondition, format!("data directory {} cannot be written: {error}", dir.display()))
-    };
+    let unwritable = |error: io::Error| unwritable(dir, &error);
     fs::create_dir_all(dir).map_err(unwritable)?;
     let path = dir.join(LOCK);
     let lock = OpenOptions::new().create(true).truncate(false).write(true).open(path).map_err(unwritable)?;
@@ -44,11 +42,17 @@ pub(super) fn lock(dir: &Path) -> Result<File> {
     }
 }
 
+pub(super) fn unwritable(dir: &Path, error: &io::Error) -> Error {
+    Error::new(Kind::Precondition, format!("data directory {} cannot be written: {error}", dir.display()))
+}
+
 /// The writer's connection, on a file of this build's schema.
 pub(super) fn writer(dir: &Path) -> Result<Connection> {
     let path = file(dir);
     let fault = |error: rusqlite::Error| {
-        Error::new(Kind::Precondition, format!("store {} cannot be opened: {error}", path.display()))
+        let full = error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull);
+        let kind = if full { Kind::Exhausted } else { Kind::Precondition };
+        Error::new(kind, format!("store {} cannot be opened: {error}", path.display()))
     };
     if rusqlite::version_number() < SQLITE_LEAST {
         return Err(Error::internal(format!("SQLite {} can corrupt its log; 3.51.3 is needed", rusqlite::version())));
@@ -70,8 +74,15 @@ pub(super) fn writer(dir: &Path) -> Result<Connection> {
         )));
     }
     schema::migrate(&mut conn)?;
-    // What recovery found may so far be only in the kernel's cache: copying it back syncs it.
-    conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(fault)?;
+    // What recovery found may be in the kernel's cache alone, even after a sync: one that failed marks its pages as clean.
+    // Copying the log back writes all of it anew, to another file, and syncs that.
+    let busy: i64 = conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).map_err(fault)?;
+    if busy != 0 {
+        return Err(Error::unavailable(format!(
+            "store {} is being read; its log can't be copied back",
+            path.display()
+        )));
+    }
     conn.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(conn)
 }

@@ -13,7 +13,8 @@ use std::{sync::Arc, time::Duration};
 /// # Errors
 /// [`domain::Kind::Invalid`], naming the field; also for an assignment in the older dialect.
 pub fn order_batch(wire: v1::TaskAssignment) -> Result<OrderBatch> {
-    let v1::TaskAssignment { task_id, spec, orders, shard, epoch, sequence } = wire;
+    // The watermark is the transport's business.
+    let v1::TaskAssignment { task_id, spec, orders, shard, epoch, sequence, commit: _ } = wire;
     if !task_id.is_empty() || spec.is_some() {
         return Err(Error::field("task_id", "is of the older dialect, and this worker said hello"));
     }
@@ -25,7 +26,7 @@ pub fn order_batch(wire: v1::TaskAssignment) -> Result<OrderBatch> {
     })
 }
 
-/// A batch of orders as it travels.
+/// A batch of orders as it travels. The watermark is put beside it by whoever knows the store.
 pub fn v1_assignment(batch: OrderBatch) -> v1::TaskAssignment {
     let OrderBatch { shard, epoch, sequence, orders } = batch;
     v1::TaskAssignment {
@@ -35,6 +36,7 @@ pub fn v1_assignment(batch: OrderBatch) -> v1::TaskAssignment {
         shard,
         epoch: epoch.0,
         sequence,
+        commit: 0,
     }
 }
 

@@ -1,6 +1,7 @@
 //! What only a store on a disk can do wrong.
 
 mod bounds;
+mod damage;
 mod plans;
 mod space;
 mod upgrade;
