@@ -13,7 +13,7 @@ TOOLS = $(TARGET_DIR)/test-tools
 TEST_ENV = BATON_BIN_DIR="$(TEST_BIN_DIR)" BATON_TEST_PYTHON="$(wildcard $(TOOLS)/python/bin/python)"
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test setup bench bench-backlog bench-retention lint docs deny sim unit fmt clean
+.PHONY: help build demo test setup chaos bench bench-backlog bench-retention lint docs deny sim unit fmt clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10
@@ -31,6 +31,12 @@ test: setup lint docs deny sim ## installs what the tests need, and runs everyth
 
 setup: ## what the tests use besides Rust, as far as it can be installed
 	@scripts/setup.sh "$(TOOLS)"
+
+# `make chaos ROWS="kill-scheduler all-killed --times 3"` runs some of them.
+ROWS ?=
+chaos: ## real faults against the real programs: kills, stops, partitions, floods; one line of JSON a row
+	$(CARGO) build --profile $(PROFILE) --bins
+	@BATON_BIN_DIR="$(TARGET_DIR)/$(PROFILE_DIR)" "$(TARGET_DIR)/$(PROFILE_DIR)/chaos" $(ROWS)
 
 bench: ## tasks a second and latency, with the real programs
 	$(CARGO) build --release --bins

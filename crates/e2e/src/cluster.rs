@@ -1,13 +1,15 @@
 //! A scheduler, a gateway and workers as real processes on free ports, in a directory of their own.
 
-use crate::{Gateway, Process, binary, sweep};
+use crate::{Gateway, Process, away, binary, patience::PATIENCE, sweep};
 use rustix::process::Signal;
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
+    time::{Duration, Instant},
 };
 use tempfile::TempDir;
+use wire::v1;
 
 /// The services of one test. What is not running is `None`; addresses stay across restarts.
 pub struct Cluster {
@@ -178,6 +180,32 @@ impl Drop for Cluster {
         // Keepers and tasks outlive their workers.
         sweep(self.dir.path());
     }
+}
+
+/// Waits until so many workers are in contact with the scheduler, as the gateway tells it.
+///
+/// # Panics
+/// If they don't come.
+pub fn connected(cluster: &Cluster, workers: usize) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.unwrap_or_else(|error| panic!("no runtime: {error}"));
+    runtime.block_on(async {
+        let gateway = cluster.client();
+        let began = Instant::now();
+        loop {
+            match gateway.clone().list_workers(v1::ListWorkersRequest {}).await {
+                Ok(response) => {
+                    let seen = response.into_inner().workers;
+                    if seen.iter().filter(|worker| worker.status == "connected").count() >= workers {
+                        return;
+                    }
+                    assert!(began.elapsed() < PATIENCE, "{workers} workers should be in contact: {seen:#?}");
+                }
+                Err(status) => assert!(away(&status) && began.elapsed() < PATIENCE, "list workers: {status:?}"),
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
 }
 
 /// An address that was free a moment ago. Port 0 itself won't do where a restart needs the same port again.

@@ -3,6 +3,7 @@
 //! Must never simulate anything: what it starts are the programs that users start, talking over real sockets.
 
 mod binaries;
+pub mod chaos;
 mod cluster;
 mod commands;
 mod measure;
@@ -14,7 +15,7 @@ mod sweep;
 mod tasks;
 
 pub use binaries::binary;
-pub use cluster::Cluster;
+pub use cluster::{Cluster, connected};
 pub use commands::{Gate, accepted, json, ran, said, witness};
 pub use measure::{directory_mib, memory_mib, metric, metrics, ms, percentile};
 pub use network::own_network;

@@ -1,0 +1,67 @@
+//! Real faults against the real programs: a row is one fault, what it must not break, and how often it is tried.
+//!
+//! `make chaos` runs all rows in full and prints a line of JSON for each (`target/release/chaos ROW` runs one);
+//! `tests/chaos.rs` runs the same rows a few times each, as part of `make test`.
+//!
+//! # Adding a row
+//!
+//! 1. A file `chaos/<fault>.rs` with `pub(super) fn run(times: u32, report: &mut Report)`. It starts a
+//!    [`Cluster`](crate::Cluster), hurts it `times` times, counts what it sees into the [`Report`] (`tried`, `lost`,
+//!    `duplicated`, `wrong`, `refused`, `recovered`), gives every further number with `figure`, and states what must
+//!    hold with `must`. A panic counts as a broken promise, so asserting is fine. Draw moments with `report.draw`, so that
+//!    `--seed` repeats them.
+//! 2. A line in [`ROWS`]: name, promise, how often in a test and how often in full. A test's share should take seconds.
+//! 3. A line in `tests/chaos.rs`. A test there fails as long as one of the two is missing.
+//!
+//! A row must never sleep where it can wait for an event, and never leave a process, a network or a mount behind.
+
+mod kill_scheduler;
+mod load;
+mod report;
+mod sha256;
+
+pub use report::Report;
+
+use std::{panic::AssertUnwindSafe, time::Instant};
+
+/// One fault and what it must not break.
+pub struct Row {
+    /// As given on the command line.
+    pub name: &'static str,
+    /// What must hold, for people.
+    pub promise: &'static str,
+    /// How often in a test.
+    pub fast: u32,
+    /// How often in `make chaos`.
+    pub full: u32,
+    /// Does it so often and counts.
+    pub run: fn(u32, &mut Report),
+}
+
+/// All rows, in the order in which they are run.
+pub const ROWS: &[Row] = &[Row {
+    name: "kill-scheduler",
+    promise: "kill -9 of the scheduler under load: nothing lost, no attempt restarted, output whole, back within 2 s",
+    fast: 3,
+    full: 50,
+    run: kill_scheduler::run,
+}];
+
+/// Runs a row so often; a panic is a broken promise as well. `judged`: times are promises too.
+pub fn run(row: &Row, times: u32, seed: u64, judged: bool) -> Report {
+    let mut report = Report::new(row.name, times, seed, judged);
+    let began = Instant::now();
+    let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| (row.run)(times, &mut report)));
+    if let Err(panic) = outcome {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        report.broken(text.unwrap_or_else(|| "panicked".into()));
+    }
+    report.ended(began.elapsed());
+    report
+}
+
+/// The row of this name.
+pub fn row(name: &str) -> Option<&'static Row> {
+    ROWS.iter().find(|row| row.name == name)
+}
