@@ -31,4 +31,7 @@ macro_rules! rows {
 
 rows! {
     kill_scheduler "kill-scheduler"
+    kill_gateway "kill-gateway"
+    all_killed "all-killed"
+    gigabyte "gigabyte"
 }

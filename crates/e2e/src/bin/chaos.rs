@@ -1,7 +1,7 @@
 //! `chaos [ROW…] [--times N] [--seed N] [--list]`: real faults against the real programs, one line of JSON a row. Exit code 1 if a
 //! promise was broken.
 
-use e2e::chaos::{self, Row};
+use e2e::chaos::{self, Row, reader};
 use std::{process::ExitCode, time::SystemTime};
 
 #[global_allocator]
@@ -17,7 +17,13 @@ struct Asked {
 }
 
 fn main() -> ExitCode {
-    let asked = match asked(std::env::args().skip(1)) {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    if let [first, rest @ ..] = args.as_slice()
+        && first == reader::ARGUMENT
+    {
+        return reader::main(rest);
+    }
+    let asked = match asked(args.into_iter()) {
         Ok(asked) => asked,
         Err(text) => {
             eprintln!("{text}");

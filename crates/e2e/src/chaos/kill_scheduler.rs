@@ -79,6 +79,11 @@ impl LongTasks {
         std::fs::write(&self.gate, "").unwrap_or_else(|error| panic!("{}: {error}", self.gate.display()));
     }
 
+    /// Of what one of them wrote.
+    pub fn sha256(&self, number: usize) -> String {
+        sha256::of_file(&self.copies[number])
+    }
+
     /// One attempt each, and every byte that they wrote.
     pub fn account(&self, cluster: &Cluster, report: &mut Report) {
         let tasks = ended(cluster, &self.ids);

@@ -15,8 +15,12 @@
 //!
 //! A row must never sleep where it can wait for an event, and never leave a process, a network or a mount behind.
 
+mod all_killed;
+mod gigabyte;
+mod kill_gateway;
 mod kill_scheduler;
 mod load;
+pub mod reader;
 mod report;
 mod sha256;
 
@@ -39,13 +43,36 @@ pub struct Row {
 }
 
 /// All rows, in the order in which they are run.
-pub const ROWS: &[Row] = &[Row {
-    name: "kill-scheduler",
-    promise: "kill -9 of the scheduler under load: nothing lost, no attempt restarted, output whole, back within 2 s",
-    fast: 3,
-    full: 50,
-    run: kill_scheduler::run,
-}];
+pub const ROWS: &[Row] = &[
+    Row {
+        name: "kill-scheduler",
+        promise: "kill -9 of the scheduler under load: nothing lost, no attempt restarted, output whole, back within 2 s",
+        fast: 3,
+        full: 50,
+        run: kill_scheduler::run,
+    },
+    Row {
+        name: "kill-gateway",
+        promise: "kill -9 of the gateway mid-stream: readers go on where they were, submits are not doubled",
+        fast: 3,
+        full: 20,
+        run: kill_gateway::run,
+    },
+    Row {
+        name: "all-killed",
+        promise: "everything killed at a random moment: every acknowledged task is there and ends once",
+        fast: 3,
+        full: 20,
+        run: all_killed::run,
+    },
+    Row {
+        name: "gigabyte",
+        promise: "1 GiB of output while gateway, scheduler, worker and reader are killed: every byte, once, in order",
+        fast: 1,
+        full: 4,
+        run: gigabyte::run,
+    },
+];
 
 /// Runs a row so often; a panic is a broken promise as well. `judged`: times are promises too.
 pub fn run(row: &Row, times: u32, seed: u64, judged: bool) -> Report {

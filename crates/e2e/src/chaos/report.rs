@@ -4,6 +4,9 @@ use crate::{ms, percentile};
 use serde_json::{Map, Value, json};
 use std::{ops::Range, time::Duration};
 
+/// Of what broke, so much is told on the line.
+const BROKEN_CHARS: usize = 2_000;
+
 /// The books of one row.
 pub struct Report {
     row: &'static str,
@@ -100,7 +103,7 @@ impl Report {
 
     /// A promise was broken.
     pub fn broken(&mut self, text: String) {
-        self.broken.push(text);
+        self.broken.push(text.chars().take(BROKEN_CHARS).collect());
     }
 
     /// The row needs what this machine doesn't have.
