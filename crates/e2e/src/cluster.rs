@@ -3,6 +3,7 @@
 use crate::{Gateway, Process, away, binary, patience::PATIENCE, sweep};
 use rustix::process::Signal;
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
@@ -30,6 +31,8 @@ pub struct Cluster {
     pub worker_args: Vec<String>,
     /// How many tasks a worker runs at once.
     pub slots: u32,
+    /// Directories of other builds, by the program that is taken from there.
+    pub builds: BTreeMap<&'static str, PathBuf>,
 }
 
 impl Cluster {
@@ -45,6 +48,7 @@ impl Cluster {
             scheduler_args: Vec::new(),
             worker_args: Vec::new(),
             slots: 2,
+            builds: BTreeMap::new(),
         }
     }
 
@@ -71,7 +75,7 @@ impl Cluster {
 
     /// Starts the scheduler, on the same address and data as before.
     pub fn start_scheduler(&mut self) {
-        let mut command = Command::new(binary("scheduler"));
+        let mut command = Command::new(self.program("scheduler"));
         command.args(["--listen", &self.scheduler_address.to_string(), "--data-dir"]).arg(self.data_dir());
         command.args(&self.scheduler_args);
         let mut process = Process::start("scheduler", self.dir.path(), self.clean(&mut command));
@@ -81,7 +85,7 @@ impl Cluster {
 
     /// Starts the gateway, on the same address as before.
     pub fn start_gateway(&mut self) {
-        let mut command = Command::new(binary("gateway"));
+        let mut command = Command::new(self.program("gateway"));
         command.args(["--listen", &self.gateway_address.to_string()]);
         command.args(["--scheduler", &format!("http://{}", self.scheduler_address)]);
         let mut process = Process::start("gateway", self.dir.path(), self.clean(&mut command));
@@ -101,7 +105,7 @@ impl Cluster {
 
     /// The command that starts worker `w<index>`.
     pub fn worker_command(&self, index: usize) -> Command {
-        let mut command = Command::new(binary("worker"));
+        let mut command = Command::new(self.program("worker"));
         command.args(["--listen", "127.0.0.1:0", "--id", &format!("w{index}"), "--data-dir"]);
         command.arg(self.dir().join(format!("w{index}")));
         command.args(["--slots", &self.slots.to_string()]);
@@ -159,6 +163,11 @@ impl Cluster {
         command.args(args).env("BATON_GATEWAY", format!("http://{}", self.gateway_address));
         command.current_dir(self.dir());
         command
+    }
+
+    /// The program that is started as this.
+    fn program(&self, name: &str) -> PathBuf {
+        self.builds.get(name).map_or_else(|| binary(name), |dir| dir.join(name))
     }
 
     /// Neither the user's settings nor the default data directory reach the services of a test.

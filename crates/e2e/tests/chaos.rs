@@ -34,4 +34,6 @@ rows! {
     kill_gateway "kill-gateway"
     all_killed "all-killed"
     gigabyte "gigabyte"
+    idle "idle"
+    soak "soak"
 }

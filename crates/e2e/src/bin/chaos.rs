@@ -33,7 +33,7 @@ fn main() -> ExitCode {
     let mut kept = true;
     for row in &asked.rows {
         eprintln!("{}: {}", row.name, row.promise);
-        let report = chaos::run(row, asked.times.unwrap_or(row.full), asked.seed, true);
+        let report = chaos::run(row, asked.times.unwrap_or(row.full.max(1)), asked.seed, true);
         println!("{}", report.json());
         kept &= report.kept();
     }
@@ -56,7 +56,7 @@ fn asked(mut args: impl Iterator<Item = String>) -> Result<Asked, String> {
         }
     }
     if asked.rows.is_empty() {
-        asked.rows = chaos::ROWS.iter().collect();
+        asked.rows = chaos::ROWS.iter().filter(|row| row.full > 0).collect();
     }
     Ok(asked)
 }

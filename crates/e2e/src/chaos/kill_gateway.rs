@@ -6,9 +6,10 @@ use super::{
     load::{Load, block_on, each_ran_once},
     sha256,
 };
-use crate::{Cluster, Process, connected, story};
+use crate::{Cluster, Process, connected, eventually, story};
 use std::{
     fs::File,
+    path::PathBuf,
     process::Command,
     time::{Duration, Instant},
 };
@@ -30,6 +31,9 @@ pub(super) fn run(times: u32, report: &mut Report) {
     // As people read, and as programs do.
     let mut people: Vec<Process> = (0..long.ids.len()).map(|n| logs(&cluster, &long.ids[n], n)).collect();
     let programs: Vec<_> = long.ids.iter().map(|id| follow(&cluster, id.clone())).collect();
+    eventually("all to read", || {
+        (0..people.len()).all(|n| read(&cluster, n).metadata().is_ok_and(|m| m.len() > 0)).then_some(())
+    });
     for _ in 0..times {
         std::thread::sleep(Duration::from_millis(report.draw(MOMENTS_MS)));
         cluster.kill_gateway();
@@ -46,7 +50,7 @@ pub(super) fn run(times: u32, report: &mut Report) {
     for (number, process) in people.iter_mut().enumerate() {
         let status = process.ended();
         report.must(status.success(), || format!("baton logs: {status}: {}", process.log()));
-        let same = sha256::of_file(&cluster.dir().join(format!("read.{number}"))) == long.sha256(number);
+        let same = sha256::of_file(&read(&cluster, number)) == long.sha256(number);
         report.wrong(usize::from(!same));
     }
     for (number, program) in programs.into_iter().enumerate() {
@@ -56,9 +60,13 @@ pub(super) fn run(times: u32, report: &mut Report) {
     report.must_recover_within(BACK_WITHIN);
 }
 
+fn read(cluster: &Cluster, number: usize) -> PathBuf {
+    cluster.dir().join(format!("read.{number}"))
+}
+
 /// `baton logs --follow` into a file.
 fn logs(cluster: &Cluster, id: &str, number: usize) -> Process {
-    let file = cluster.dir().join(format!("read.{number}"));
+    let file = read(cluster, number);
     File::create(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     // The harness reads the stdout of what it starts, so it goes to the file by way of a shell.
     let mut command = Command::new("sh");

@@ -16,13 +16,16 @@
 //! A row must never sleep where it can wait for an event, and never leave a process, a network or a mount behind.
 
 mod all_killed;
+mod curves;
 mod gigabyte;
+mod idle;
 mod kill_gateway;
 mod kill_scheduler;
 mod load;
 pub mod reader;
 mod report;
 mod sha256;
+mod soak;
 
 pub use report::Report;
 
@@ -36,7 +39,7 @@ pub struct Row {
     pub promise: &'static str,
     /// How often in a test.
     pub fast: u32,
-    /// How often in `make chaos`.
+    /// How often in `make chaos`; 0: only when it is named (`make soak`).
     pub full: u32,
     /// Does it so often and counts.
     pub run: fn(u32, &mut Report),
@@ -71,6 +74,20 @@ pub const ROWS: &[Row] = &[
         fast: 1,
         full: 4,
         run: gigabyte::run,
+    },
+    Row {
+        name: "idle",
+        promise: "1,000 idle connections and 5 readers that never read, times N: others unaffected, memory bounded",
+        fast: 1,
+        full: 10,
+        run: idle::run,
+    },
+    Row {
+        name: "soak",
+        promise: "N times 10 s of load with faults: nothing lost, memory, descriptors, log and segments flat",
+        fast: 1,
+        full: 0,
+        run: soak::run,
     },
 ];
 
