@@ -34,6 +34,9 @@ rows! {
     kill_gateway "kill-gateway"
     all_killed "all-killed"
     gigabyte "gigabyte"
+    stop_scheduler "stop-scheduler"
+    partition "partition"
+    odd_output "odd-output"
     idle "idle"
     soak "soak"
 }

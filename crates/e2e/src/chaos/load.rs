@@ -2,13 +2,13 @@
 //! a line in a file when they run, and the accounts afterwards.
 
 use super::Report;
-use crate::{Cluster, Gateway, PATIENCE, away, witness};
+use crate::{Cluster, Gateway, PATIENCE, away, eventually, witness};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -23,6 +23,7 @@ const ANSWERED_WITHIN: Duration = Duration::from_secs(120);
 /// A client in a thread of its own.
 pub(super) struct Load {
     stop: Arc<AtomicBool>,
+    accepted: Arc<AtomicUsize>,
     thread: JoinHandle<Vec<String>>,
     witness: PathBuf,
 }
@@ -31,9 +32,9 @@ impl Load {
     /// Submits batches of so many tasks, each of which runs so long.
     pub fn start(cluster: &Cluster, batch: usize, seconds: f64) -> Self {
         let witness = cluster.dir().join("witness");
-        let stop = Arc::<AtomicBool>::default();
+        let (stop, accepted) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
         let line = format!("echo $BATON_TASK_ID $BATON_ATTEMPT >> {}; sleep {seconds}", witness.display());
-        let (gateway, stopped) = (cluster.gateway_address, Arc::clone(&stop));
+        let (gateway, stopped, count) = (cluster.gateway_address, Arc::clone(&stop), Arc::clone(&accepted));
         let thread = std::thread::spawn(move || {
             block_on(async move {
                 let gateway = crate::tasks::connect(gateway);
@@ -45,12 +46,23 @@ impl Load {
                     let key = |n: usize| format!("load-{number}-{n}");
                     let spec = |n| v1::TaskSpec { idempotency_key: key(n), ..crate::shell(&line) };
                     ids.extend(submit(&gateway, (0..batch).map(spec).collect()).await);
+                    count.store(ids.len(), Ordering::Relaxed);
                     tokio::time::sleep(PAUSE).await;
                 }
                 ids
             })
         });
-        Self { stop, thread, witness }
+        Self { stop, accepted, thread, witness }
+    }
+
+    /// How many tasks have been acknowledged so far.
+    pub fn accepted(&self) -> usize {
+        self.accepted.load(Ordering::Relaxed)
+    }
+
+    /// Waits until so many have been acknowledged.
+    pub fn wait_for(&self, tasks: usize) {
+        eventually("more tasks to be acknowledged", || (self.accepted() >= tasks).then_some(()));
     }
 
     /// Where the tasks leave their lines: id and attempt.

@@ -22,10 +22,14 @@ mod idle;
 mod kill_gateway;
 mod kill_scheduler;
 mod load;
+mod network;
+mod odd_output;
+mod partition;
 pub mod reader;
 mod report;
 mod sha256;
 mod soak;
+mod stop_scheduler;
 
 pub use report::Report;
 
@@ -74,6 +78,27 @@ pub const ROWS: &[Row] = &[
         fast: 1,
         full: 4,
         run: gigabyte::run,
+    },
+    Row {
+        name: "stop-scheduler",
+        promise: "SIGSTOP of the scheduler past its leases: nothing lost, no attempt restarted, no second one lets itself in",
+        fast: 1,
+        full: 5,
+        run: stop_scheduler::run,
+    },
+    Row {
+        name: "partition",
+        promise: "a worker cut off, both ways, one way, by resets, shorter and longer than its lease: each attempt once",
+        fast: 3,
+        full: 20,
+        run: partition::run,
+    },
+    Row {
+        name: "odd-output",
+        promise: "NUL bytes, invalid UTF-8, control codes, a line of N times 10 MB, nothing at all: bytes stay bytes",
+        fast: 1,
+        full: 10,
+        run: odd_output::run,
     },
     Row {
         name: "idle",
