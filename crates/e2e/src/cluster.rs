@@ -31,6 +31,8 @@ pub struct Cluster {
     pub worker_args: Vec<String>,
     /// How many tasks a worker runs at once.
     pub slots: u32,
+    /// Added to the environment of every service.
+    pub environment: Vec<(String, String)>,
     /// Directories of other builds, by the program that is taken from there.
     pub builds: BTreeMap<&'static str, PathBuf>,
 }
@@ -48,6 +50,7 @@ impl Cluster {
             scheduler_args: Vec::new(),
             worker_args: Vec::new(),
             slots: 2,
+            environment: Vec::new(),
             builds: BTreeMap::new(),
         }
     }
@@ -177,7 +180,7 @@ impl Cluster {
                 command.env_remove(key);
             }
         }
-        command.current_dir(self.dir())
+        command.envs(self.environment.iter().cloned()).current_dir(self.dir())
     }
 }
 

@@ -36,7 +36,11 @@ rows! {
     gigabyte "gigabyte"
     stop_scheduler "stop-scheduler"
     partition "partition"
+    bad_network "bad-network"
+    clock "clock"
     odd_output "odd-output"
+    malformed "malformed"
+    impostors "impostors"
     idle "idle"
     soak "soak"
 }

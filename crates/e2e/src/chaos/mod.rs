@@ -16,15 +16,20 @@
 //! A row must never sleep where it can wait for an event, and never leave a process, a network or a mount behind.
 
 mod all_killed;
+mod bad_network;
+mod clock;
 mod curves;
 mod gigabyte;
 mod idle;
+mod impostors;
 mod kill_gateway;
 mod kill_scheduler;
 mod load;
+mod malformed;
 mod network;
 mod odd_output;
 mod partition;
+mod proxy;
 pub mod reader;
 mod report;
 mod sha256;
@@ -94,11 +99,39 @@ pub const ROWS: &[Row] = &[
         run: partition::run,
     },
     Row {
+        name: "bad-network",
+        promise: "delays, storms of resets, messages cut in two or said twice: nothing lost, nothing done twice",
+        fast: 4,
+        full: 40,
+        run: bad_network::run,
+    },
+    Row {
+        name: "clock",
+        promise: "wall clocks jump by a day, forth and back: leases, timeouts, back-off and retention don't notice",
+        fast: 2,
+        full: 12,
+        run: clock::run,
+    },
+    Row {
         name: "odd-output",
         promise: "NUL bytes, invalid UTF-8, control codes, a line of N times 10 MB, nothing at all: bytes stay bytes",
         fast: 1,
         full: 10,
         run: odd_output::run,
+    },
+    Row {
+        name: "malformed",
+        promise: "too large, cut off, another protocol, nonsense: refused, nobody else notices, memory stays",
+        fast: 1,
+        full: 20,
+        run: malformed::run,
+    },
+    Row {
+        name: "impostors",
+        promise: "two workers with one id, results of old, others' and unknown attempts: refused, counted, without effect",
+        fast: 2,
+        full: 50,
+        run: impostors::run,
     },
     Row {
         name: "idle",
