@@ -13,7 +13,7 @@ TOOLS = $(TARGET_DIR)/test-tools
 TEST_ENV = BATON_BIN_DIR="$(TEST_BIN_DIR)" BATON_TEST_PYTHON="$(wildcard $(TOOLS)/python/bin/python)"
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test setup bench bench-backlog bench-retention lint docs deny sim unit fmt clean
+.PHONY: help build demo test setup chaos soak upgrade fuzz bench bench-backlog bench-retention lint docs deny sim unit fmt clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10
@@ -31,6 +31,32 @@ test: setup lint docs deny sim ## installs what the tests need, and runs everyth
 
 setup: ## what the tests use besides Rust, as far as it can be installed
 	@scripts/setup.sh "$(TOOLS)"
+
+# `make chaos ROWS="kill-scheduler all-killed --times 3"` runs some of them.
+ROWS ?=
+chaos: ## real faults against the real programs: kills, stops, partitions, floods; one line of JSON a row
+	$(CARGO) build --profile $(PROFILE) --bins
+	@BATON_BIN_DIR="$(TARGET_DIR)/$(PROFILE_DIR)" "$(TARGET_DIR)/$(PROFILE_DIR)/chaos" $(ROWS)
+
+HOURS ?= 2
+soak: ## HOURS=2 of load with faults, and a plot of what could grow
+	$(CARGO) build --profile $(PROFILE) --bins
+	@BATON_BIN_DIR="$(TARGET_DIR)/$(PROFILE_DIR)" "$(TARGET_DIR)/$(PROFILE_DIR)/chaos" soak --times $(shell awk 'BEGIN { print int($(HOURS) * 360) }')
+
+# The last release before this commit; without one, the commit before.
+BASE ?= $(shell git describe --tags --abbrev=0 HEAD^ 2>/dev/null || git rev-parse HEAD^)
+upgrade: ## BASE=<revision>: its programs and store together with these, in every order
+	@git worktree remove --force "$(TARGET_DIR)/upgrade/source" 2>/dev/null || true
+	git worktree add --quiet --force --detach "$(TARGET_DIR)/upgrade/source" $(BASE)
+	cd "$(TARGET_DIR)/upgrade/source" && CARGO_TARGET_DIR="$(TARGET_DIR)/upgrade/target" $(CARGO) build --quiet --bins -p gateway -p scheduler -p worker
+	git worktree remove --force "$(TARGET_DIR)/upgrade/source"
+	$(CARGO) build --quiet --workspace --bins
+	$(TEST_ENV) BATON_OLD_BIN_DIR="$(TARGET_DIR)/upgrade/target/debug" $(CARGO) test -p e2e --test upgrade
+
+FUZZ_SECONDS ?= 120
+fuzz: ## each target for FUZZ_SECONDS=120; what it finds belongs into fuzz/seeds
+	@for target in engine segment keeper worker_message spec; do mkdir -p fuzz/corpus/$$target; \
+	  (cd fuzz && RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --fuzz-dir . $$target corpus/$$target seeds/$$target -- -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1) || exit 1; done
 
 bench: ## tasks a second and latency, with the real programs
 	$(CARGO) build --release --bins

@@ -6,7 +6,7 @@ use std::{
     sync::OnceLock,
 };
 
-/// The path of one of our programs (`gateway`, `scheduler`, `worker`, `baton`), built if need be.
+/// The path of one of our programs (`gateway`, `scheduler`, `worker`, `baton`, `chaos`), built if need be.
 ///
 /// `BATON_BIN_DIR` names a directory of programs built beforehand; without it `cargo build` is asked once a process, so
 /// that no test ever runs against yesterday's program.
@@ -27,7 +27,7 @@ fn directory() -> PathBuf {
     let profile = test.ancestors().skip(1).find(|d| !d.ends_with("deps")).map_or_else(PathBuf::new, Path::to_path_buf);
     let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     build.current_dir(env!("CARGO_MANIFEST_DIR")).args(["build", "--quiet", "--offline", "--bins"]);
-    build.args(["-p", "gateway", "-p", "scheduler", "-p", "worker", "-p", "baton"]);
+    build.args(["-p", "gateway", "-p", "scheduler", "-p", "worker", "-p", "baton", "-p", "e2e"]);
     if let Some(target) = profile.parent() {
         build.arg("--target-dir").arg(target);
     }

@@ -1,13 +1,16 @@
 //! A scheduler, a gateway and workers as real processes on free ports, in a directory of their own.
 
-use crate::{Gateway, Process, binary, sweep};
+use crate::{Gateway, Process, away, binary, patience::PATIENCE, sweep};
 use rustix::process::Signal;
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
+    time::{Duration, Instant},
 };
 use tempfile::TempDir;
+use wire::v1;
 
 /// The services of one test. What is not running is `None`; addresses stay across restarts.
 pub struct Cluster {
@@ -30,6 +33,10 @@ pub struct Cluster {
     pub worker_args: Vec<String>,
     /// How many tasks a worker runs at once.
     pub slots: u32,
+    /// Added to the environment of every service.
+    pub environment: Vec<(String, String)>,
+    /// Directories of other builds, by the program that is taken from there.
+    pub builds: BTreeMap<&'static str, PathBuf>,
 }
 
 impl Cluster {
@@ -46,6 +53,8 @@ impl Cluster {
             scheduler_args: Vec::new(),
             worker_args: Vec::new(),
             slots: 2,
+            environment: Vec::new(),
+            builds: BTreeMap::new(),
         }
     }
 
@@ -80,10 +89,10 @@ impl Cluster {
     /// The command that starts the scheduler.
     pub fn scheduler_command(&self) -> Command {
         let mut command = match self.scheduler_prefix.split_first() {
-            None => Command::new(binary("scheduler")),
+            None => Command::new(self.program("scheduler")),
             Some((program, args)) => {
                 let mut command = Command::new(program);
-                command.args(args).arg(binary("scheduler"));
+                command.args(args).arg(self.program("scheduler"));
                 command
             }
         };
@@ -95,7 +104,7 @@ impl Cluster {
 
     /// Starts the gateway, on the same address as before.
     pub fn start_gateway(&mut self) {
-        let mut command = Command::new(binary("gateway"));
+        let mut command = Command::new(self.program("gateway"));
         command.args(["--listen", &self.gateway_address.to_string()]);
         command.args(["--scheduler", &format!("http://{}", self.scheduler_address)]);
         let mut process = Process::start("gateway", self.dir.path(), self.clean(&mut command));
@@ -115,7 +124,7 @@ impl Cluster {
 
     /// The command that starts worker `w<index>`.
     pub fn worker_command(&self, index: usize) -> Command {
-        let mut command = Command::new(binary("worker"));
+        let mut command = Command::new(self.program("worker"));
         command.args(["--listen", "127.0.0.1:0", "--id", &format!("w{index}"), "--data-dir"]);
         command.arg(self.dir().join(format!("w{index}")));
         command.args(["--slots", &self.slots.to_string()]);
@@ -175,6 +184,11 @@ impl Cluster {
         command
     }
 
+    /// The program that is started as this.
+    fn program(&self, name: &str) -> PathBuf {
+        self.builds.get(name).map_or_else(|| binary(name), |dir| dir.join(name))
+    }
+
     /// Neither the user's settings nor the default data directory reach the services of a test.
     fn clean<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         for (key, _) in std::env::vars_os() {
@@ -182,7 +196,7 @@ impl Cluster {
                 command.env_remove(key);
             }
         }
-        command.current_dir(self.dir())
+        command.envs(self.environment.iter().cloned()).current_dir(self.dir())
     }
 }
 
@@ -194,6 +208,32 @@ impl Drop for Cluster {
         // Keepers and tasks outlive their workers.
         sweep(self.dir.path());
     }
+}
+
+/// Waits until so many workers are in contact with the scheduler, as the gateway tells it.
+///
+/// # Panics
+/// If they don't come.
+pub fn connected(cluster: &Cluster, workers: usize) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.unwrap_or_else(|error| panic!("no runtime: {error}"));
+    runtime.block_on(async {
+        let gateway = cluster.client();
+        let began = Instant::now();
+        loop {
+            match gateway.clone().list_workers(v1::ListWorkersRequest {}).await {
+                Ok(response) => {
+                    let seen = response.into_inner().workers;
+                    if seen.iter().filter(|worker| worker.status == "connected").count() >= workers {
+                        return;
+                    }
+                    assert!(began.elapsed() < PATIENCE, "{workers} workers should be in contact: {seen:#?}");
+                }
+                Err(status) => assert!(away(&status) && began.elapsed() < PATIENCE, "list workers: {status:?}"),
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
 }
 
 /// An address that was free a moment ago. Port 0 itself won't do where a restart needs the same port again.

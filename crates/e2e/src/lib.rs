@@ -3,6 +3,7 @@
 //! Must never simulate anything: what it starts are the programs that users start, talking over real sockets.
 
 mod binaries;
+pub mod chaos;
 mod cluster;
 mod commands;
 mod failing_sync;
@@ -16,7 +17,7 @@ mod sweep;
 mod tasks;
 
 pub use binaries::binary;
-pub use cluster::Cluster;
+pub use cluster::{Cluster, connected};
 pub use commands::{Gate, accepted, json, ran, said, witness};
 pub use failing_sync::{SyncScript, failing_sync};
 pub use measure::{directory_mib, memory_mib, metric, metrics, ms, percentile};

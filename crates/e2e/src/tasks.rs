@@ -1,7 +1,10 @@
 //! Specs and calls that tests use over and over.
 
 use crate::PATIENCE;
-use std::net::SocketAddr;
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 use tokio_stream::StreamExt;
 use tonic::transport::{Channel, Endpoint};
 use wire::v1::{self, gateway_client::GatewayClient};
@@ -41,33 +44,35 @@ pub fn away(status: &tonic::Status) -> bool {
 /// The whole story of a task, up to its final event; resumes when the gateway goes away in between.
 ///
 /// # Panics
-/// If it doesn't end.
+/// If it neither goes on nor ends.
 pub async fn story(gateway: &Gateway, id: &str, output: bool) -> Vec<v1::TaskEvent> {
     let mut events: Vec<v1::TaskEvent> = Vec::new();
-    let read = async {
-        loop {
-            let after = events.last().map(|e| e.id.clone()).unwrap_or_default();
-            let request = v1::WatchTaskRequest { task_id: id.into(), after, output };
-            let mut stream = match gateway.clone().watch_task(request).await {
-                Ok(response) => response.into_inner(),
-                Err(status) if away(&status) => {
-                    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-                    continue;
-                }
-                Err(status) => panic!("watch {id}: {status:?}"),
-            };
-            while let Some(Ok(event)) = stream.next().await {
-                let last = matches!(&event.event, Some(v1::task_event::Event::State(s)) if s.r#final);
-                events.push(event);
-                if last {
-                    return;
-                }
+    let mut last = Instant::now();
+    loop {
+        let after = events.last().map(|e| e.id.clone()).unwrap_or_default();
+        let request = v1::WatchTaskRequest { task_id: id.into(), after, output };
+        let mut stream = match gateway.clone().watch_task(request).await {
+            Ok(response) => response.into_inner(),
+            Err(status) if away(&status) && last.elapsed() < PATIENCE => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                continue;
             }
+            Err(status) => panic!("watch {id}: {status:?}"),
+        };
+        loop {
+            let Ok(next) = tokio::time::timeout(PATIENCE, stream.next()).await else {
+                let end = &events[events.len().saturating_sub(3)..];
+                panic!("the story of {id} doesn't go on after {} events: {end:#?}", events.len());
+            };
+            let Some(Ok(event)) = next else { break };
+            let ends = matches!(&event.event, Some(v1::task_event::Event::State(s)) if s.r#final);
+            events.push(event);
+            if ends {
+                return events;
+            }
+            last = Instant::now();
         }
-    };
-    let in_time = tokio::time::timeout(PATIENCE, read).await;
-    assert!(in_time.is_ok(), "the story of {id} doesn't end: {events:#?}");
-    events
+    }
 }
 
 /// Waits for a task's end and gives the task.
@@ -118,7 +123,7 @@ pub async fn finished_with_output(gateway: &Gateway, id: &str) -> (v1::Task, Vec
         match gateway.clone().get_task(v1::GetTaskRequest { task_id: id.into() }).await {
             Ok(response) => return (response.into_inner(), bytes),
             Err(status) if away(&status) => {
-                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                tokio::time::sleep(Duration::from_millis(20)).await;
             }
             Err(status) => panic!("get {id}: {status:?}"),
         }

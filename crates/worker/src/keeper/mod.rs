@@ -4,6 +4,7 @@
 //! It must never know the scheduler, use an async runtime, or end because one attempt fails. The worker speaks to it
 //! over `<data>/keeper.sock` by [`Keeper`].
 
+mod any_bytes;
 mod client;
 mod codec;
 mod custody;
@@ -19,6 +20,7 @@ mod spawn;
 mod spool;
 mod sweep;
 
+pub use any_bytes::any_bytes;
 pub use client::{Keeper, KeeperOptions};
 pub use custody::{Custody, Orphan, salvage};
 pub use event::{Exited, HeldByKeeper, KeeperEvent, KeptAttempt, Launch, LaunchCommand, SpoolFull, SpoolLimits};

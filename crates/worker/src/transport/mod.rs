@@ -7,7 +7,7 @@ mod backoff;
 use backoff::Backoff;
 use domain::limits;
 use service::Fatal;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_stream::{StreamExt as _, wrappers::ReceiverStream};
 use tokio_util::sync::CancellationToken;
@@ -23,8 +23,6 @@ const OUT: usize = 16;
 const IN: usize = 16;
 /// A connection that isn't made by then is tried again.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
-/// A stream that lasted so long was no failure: the next one is tried soon.
-const HEALTHY: Duration = Duration::from_secs(2);
 /// A peer that doesn't answer a ping for so long is gone; pings go so often.
 const PING: Duration = Duration::from_secs(20);
 
@@ -99,9 +97,10 @@ async fn keep_open<Out, In>(
 ) {
     let mut backoff = Backoff::default();
     while !events.is_closed() {
-        let began = Instant::now();
-        let why = once(&target, &events, &call).await;
-        if began.elapsed() >= HEALTHY {
+        let mut answered = false;
+        let why = once(&target, &events, &call, &mut answered).await;
+        // A stream that carried something was no failure: the next one is tried soon, however often schedulers die.
+        if answered {
             backoff = Backoff::default();
         }
         if events.send(Event::Down(why)).await.is_err() {
@@ -114,11 +113,12 @@ async fn keep_open<Out, In>(
     }
 }
 
-/// One life of a stream: why it ended, unless this side ended it.
+/// One life of a stream: why it ended, unless this side ended it. `answered`: the scheduler took the stream.
 async fn once<Out, In>(
     target: &Target,
     events: &mpsc::Sender<Event<Out, In>>,
     call: &impl AsyncFn(SchedulerClient<Channel>, ReceiverStream<Out>) -> Result<tonic::Response<Streaming<In>>, Status>,
+    answered: &mut bool,
 ) -> Option<String> {
     let client = match target.connect().await {
         Ok(client) => client,
@@ -137,6 +137,7 @@ async fn once<Out, In>(
         loop {
             match messages.next().await {
                 Some(Ok(message)) => {
+                    *answered = true;
                     if events.send(Event::Message(Box::new(message))).await.is_err() {
                         return None;
                     }
