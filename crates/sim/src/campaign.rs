@@ -3,7 +3,6 @@
 use crate::{Plan, Plant, Report, cues, rare::Rare, shrink};
 use std::{
     collections::BTreeSet,
-    panic,
     process::Command,
     sync::{
         Mutex, PoisonError,
@@ -46,7 +45,10 @@ pub fn seeds(from: u64, count: u64, threads: u64) -> bool {
     let start = Instant::now();
     let old = old_seeds();
     let total = old.len() as u64 + count;
-    let nth = |n: u64| usize::try_from(n).ok().and_then(|n| old.get(n)).copied().unwrap_or(from + n - old.len() as u64);
+    let nth = |n: u64| match n.checked_sub(old.len() as u64) {
+        Some(n) => from + n,
+        None => usize::try_from(n).ok().and_then(|n| old.get(n)).copied().unwrap_or(from),
+    };
     let sum = run_all(total, threads, TOLD, &|n| Plan { seed: nth(n), ..Plan::default() });
     let seconds = start.elapsed().as_secs_f64();
     let rate = sum.done as f64 / seconds * 60.0;
@@ -93,9 +95,6 @@ pub fn plant(plant: Plant, from: u64, count: u64, threads: u64) -> bool {
 fn run_all(count: u64, threads: u64, enough: usize, plan: &(dyn Fn(u64) -> Plan + Sync)) -> Sum {
     let next = AtomicU64::new(0);
     let sum = Mutex::new(Sum::default());
-    // A failure is told of once, with its seed, and not by everyone who panics.
-    let hook = panic::take_hook();
-    panic::set_hook(Box::new(|_| {}));
     thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
@@ -116,7 +115,6 @@ fn run_all(count: u64, threads: u64, enough: usize, plan: &(dyn Fn(u64) -> Plan 
             });
         }
     });
-    panic::set_hook(hook);
     sum.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -132,10 +130,7 @@ fn twice_if_due(plan: &Plan, n: u64) -> Result<Report, String> {
 /// What somebody needs who looks into a failure.
 pub fn tell(plan: &Plan, why: &str) {
     let all = cues(plan.seed);
-    let hook = panic::take_hook();
-    panic::set_hook(Box::new(|_| {}));
     let kept: BTreeSet<usize> = shrink::shrink(plan, why, all.len());
-    panic::set_hook(hook);
     println!("commit {}; of {} cues these are enough:", commit(), all.len());
     for n in &kept {
         println!("  #{n:<3} {}", all[*n]);
