@@ -9,7 +9,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// Seeds that once failed: run first, always.
@@ -40,8 +40,9 @@ pub fn old_seeds() -> Vec<u64> {
     words.filter(|word| !word.starts_with('#')).filter_map(number).collect()
 }
 
-/// Runs so many seeds, and those that once failed. Tells what it saw; true if all is well.
-pub fn seeds(from: u64, count: u64, threads: u64) -> bool {
+/// Runs so many seeds, and those that once failed; none is begun when the time is over. Tells what it saw; true if all is
+/// well.
+pub fn seeds(from: u64, count: u64, threads: u64, length: Option<Duration>) -> bool {
     let start = Instant::now();
     let old = old_seeds();
     let total = old.len() as u64 + count;
@@ -49,7 +50,8 @@ pub fn seeds(from: u64, count: u64, threads: u64) -> bool {
         Some(n) => from + n,
         None => usize::try_from(n).ok().and_then(|n| old.get(n)).copied().unwrap_or(from),
     };
-    let sum = run_all(total, threads, TOLD, &|n| Plan { seed: nth(n), ..Plan::default() });
+    let until = length.map(|length| start + length);
+    let sum = run_all(total, threads, TOLD, until, &|n| Plan { seed: nth(n), ..Plan::default() });
     let seconds = start.elapsed().as_secs_f64();
     let rate = sum.done as f64 / seconds * 60.0;
     let Sum { report, done, failed } = sum;
@@ -59,7 +61,7 @@ pub fn seeds(from: u64, count: u64, threads: u64) -> bool {
         println!("seed {seed:#x} fails: {why}");
         tell(&Plan { seed: *seed, ..Plan::default() }, why);
     }
-    failed.is_empty() && (count < ENOUGH || all_reached(&report))
+    failed.is_empty() && (done < ENOUGH || all_reached(&report))
 }
 
 fn all_reached(report: &Report) -> bool {
@@ -77,7 +79,7 @@ fn all_reached(report: &Report) -> bool {
 /// Runs seeds with a planted bug until it is found; true if it is.
 pub fn plant(plant: Plant, from: u64, count: u64, threads: u64) -> bool {
     let start = Instant::now();
-    let mut sum = run_all(count, threads, 1, &|n| Plan { seed: from + n, plant: Some(plant), ..Plan::default() });
+    let mut sum = run_all(count, threads, 1, None, &|n| Plan { seed: from + n, plant: Some(plant), ..Plan::default() });
     // Found is what fails because of the plant.
     sum.failed.retain(|(seed, _)| shrink::failure(&Plan { seed: *seed, ..Plan::default() }).is_ok());
     let seconds = start.elapsed().as_secs_f64();
@@ -91,8 +93,14 @@ pub fn plant(plant: Plant, from: u64, count: u64, threads: u64) -> bool {
     !sum.failed.is_empty()
 }
 
-/// Runs them on all threads, until so many have failed.
-fn run_all(count: u64, threads: u64, enough: usize, plan: &(dyn Fn(u64) -> Plan + Sync)) -> Sum {
+/// Runs them on all threads, until so many have failed or the time is over.
+fn run_all(
+    count: u64,
+    threads: u64,
+    enough: usize,
+    until: Option<Instant>,
+    plan: &(dyn Fn(u64) -> Plan + Sync),
+) -> Sum {
     let next = AtomicU64::new(0);
     let sum = Mutex::new(Sum::default());
     thread::scope(|scope| {
@@ -100,7 +108,8 @@ fn run_all(count: u64, threads: u64, enough: usize, plan: &(dyn Fn(u64) -> Plan 
             scope.spawn(|| {
                 loop {
                     let n = next.fetch_add(1, Ordering::Relaxed);
-                    if n >= count || sum.lock().unwrap_or_else(PoisonError::into_inner).failed.len() >= enough {
+                    let late = until.is_some_and(|until| Instant::now() >= until);
+                    if n >= count || late || sum.lock().unwrap_or_else(PoisonError::into_inner).failed.len() >= enough {
                         return;
                     }
                     let plan = plan(n);
