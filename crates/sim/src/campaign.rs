@@ -3,14 +3,13 @@
 use crate::{Plan, Plant, Report, cues, rare::Rare, shrink};
 use std::{
     collections::BTreeSet,
-    panic,
     process::Command,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// Seeds that once failed: run first, always.
@@ -41,13 +40,18 @@ pub fn old_seeds() -> Vec<u64> {
     words.filter(|word| !word.starts_with('#')).filter_map(number).collect()
 }
 
-/// Runs so many seeds, and those that once failed. Tells what it saw; true if all is well.
-pub fn seeds(from: u64, count: u64, threads: u64) -> bool {
+/// Runs so many seeds, and those that once failed; none is begun when the time is over. Tells what it saw; true if all is
+/// well.
+pub fn seeds(from: u64, count: u64, threads: u64, length: Option<Duration>) -> bool {
     let start = Instant::now();
     let old = old_seeds();
     let total = old.len() as u64 + count;
-    let nth = |n: u64| usize::try_from(n).ok().and_then(|n| old.get(n)).copied().unwrap_or(from + n - old.len() as u64);
-    let sum = run_all(total, threads, TOLD, &|n| Plan { seed: nth(n), ..Plan::default() });
+    let nth = |n: u64| match n.checked_sub(old.len() as u64) {
+        Some(n) => from + n,
+        None => usize::try_from(n).ok().and_then(|n| old.get(n)).copied().unwrap_or(from),
+    };
+    let until = length.map(|length| start + length);
+    let sum = run_all(total, threads, TOLD, until, &|n| Plan { seed: nth(n), ..Plan::default() });
     let seconds = start.elapsed().as_secs_f64();
     let rate = sum.done as f64 / seconds * 60.0;
     let Sum { report, done, failed } = sum;
@@ -57,7 +61,7 @@ pub fn seeds(from: u64, count: u64, threads: u64) -> bool {
         println!("seed {seed:#x} fails: {why}");
         tell(&Plan { seed: *seed, ..Plan::default() }, why);
     }
-    failed.is_empty() && (count < ENOUGH || all_reached(&report))
+    failed.is_empty() && (done < ENOUGH || all_reached(&report))
 }
 
 fn all_reached(report: &Report) -> bool {
@@ -75,7 +79,7 @@ fn all_reached(report: &Report) -> bool {
 /// Runs seeds with a planted bug until it is found; true if it is.
 pub fn plant(plant: Plant, from: u64, count: u64, threads: u64) -> bool {
     let start = Instant::now();
-    let mut sum = run_all(count, threads, 1, &|n| Plan { seed: from + n, plant: Some(plant), ..Plan::default() });
+    let mut sum = run_all(count, threads, 1, None, &|n| Plan { seed: from + n, plant: Some(plant), ..Plan::default() });
     // Found is what fails because of the plant.
     sum.failed.retain(|(seed, _)| shrink::failure(&Plan { seed: *seed, ..Plan::default() }).is_ok());
     let seconds = start.elapsed().as_secs_f64();
@@ -89,19 +93,23 @@ pub fn plant(plant: Plant, from: u64, count: u64, threads: u64) -> bool {
     !sum.failed.is_empty()
 }
 
-/// Runs them on all threads, until so many have failed.
-fn run_all(count: u64, threads: u64, enough: usize, plan: &(dyn Fn(u64) -> Plan + Sync)) -> Sum {
+/// Runs them on all threads, until so many have failed or the time is over.
+fn run_all(
+    count: u64,
+    threads: u64,
+    enough: usize,
+    until: Option<Instant>,
+    plan: &(dyn Fn(u64) -> Plan + Sync),
+) -> Sum {
     let next = AtomicU64::new(0);
     let sum = Mutex::new(Sum::default());
-    // A failure is told of once, with its seed, and not by everyone who panics.
-    let hook = panic::take_hook();
-    panic::set_hook(Box::new(|_| {}));
     thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
                 loop {
                     let n = next.fetch_add(1, Ordering::Relaxed);
-                    if n >= count || sum.lock().unwrap_or_else(PoisonError::into_inner).failed.len() >= enough {
+                    let late = until.is_some_and(|until| Instant::now() >= until);
+                    if n >= count || late || sum.lock().unwrap_or_else(PoisonError::into_inner).failed.len() >= enough {
                         return;
                     }
                     let plan = plan(n);
@@ -116,7 +124,6 @@ fn run_all(count: u64, threads: u64, enough: usize, plan: &(dyn Fn(u64) -> Plan 
             });
         }
     });
-    panic::set_hook(hook);
     sum.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -132,10 +139,7 @@ fn twice_if_due(plan: &Plan, n: u64) -> Result<Report, String> {
 /// What somebody needs who looks into a failure.
 pub fn tell(plan: &Plan, why: &str) {
     let all = cues(plan.seed);
-    let hook = panic::take_hook();
-    panic::set_hook(Box::new(|_| {}));
     let kept: BTreeSet<usize> = shrink::shrink(plan, why, all.len());
-    panic::set_hook(hook);
     println!("commit {}; of {} cues these are enough:", commit(), all.len());
     for n in &kept {
         println!("  #{n:<3} {}", all[*n]);

@@ -52,11 +52,12 @@ impl World {
     pub(crate) fn check_start(&mut self, worker: usize, start: &Start) {
         let attempt = start.attempt;
         assert!(self.checks.started.insert(attempt), "{attempt:?} is started twice");
-        if start.spec.on_lost != OnLost::Wait {
+        if !self.client.waiting.contains(&attempt.task.whole()) {
             return;
         }
+        let forgotten = |worker: &crate::worker::Worker| self.checks.forgotten.contains(&worker.id());
         for other in &self.workers {
-            let forgotten = self.checks.forgotten.contains(&other.id());
+            let forgotten = forgotten(other) || forgotten(&self.workers[worker]);
             let runs = other.keeper.running().find(|a| a.task == attempt.task);
             assert!(forgotten || runs.is_none(), "{attempt:?} starts on w{worker} while {runs:?} runs");
         }

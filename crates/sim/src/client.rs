@@ -1,13 +1,13 @@
 //! Clients: they ask, repeat with the same id when they don't hear, and remember what they were told.
 
 use crate::{
-    draw,
+    disk, draw,
     lines::members,
     plant::Plant,
     rare::Rare,
     world::{Happening, World},
 };
-use domain::{Error, IdempotencyKey, Kind, Monotonic, StateWord, TaskId, WorkerId};
+use domain::{Error, IdempotencyKey, Kind, Monotonic, OnLost, StateWord, TaskId, WorkerId};
 use engine::{Accepted, Caller, Input, NewTask, Reply};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -30,6 +30,8 @@ pub(crate) struct Client {
     /// Cancelled with acknowledgement: it must not complete. Of arrays: members that had ended otherwise by then.
     pub cancelled: BTreeMap<TaskId, Cancelled>,
     pub endless: BTreeSet<TaskId>,
+    /// Tasks that wait for their workers.
+    pub waiting: BTreeSet<TaskId>,
     /// Submits with a key, to be repeated under another id.
     pub keyed: Vec<NewTask>,
     /// Under which id a key was first acknowledged, and of what.
@@ -66,7 +68,15 @@ impl Client {
 }
 
 impl World {
-    pub(crate) fn call(&mut self, what: Call) {
+    pub(crate) fn call(&mut self, mut what: Call) {
+        if let Call::Submit(tasks) = &mut what {
+            for task in tasks.iter_mut().filter(|task| task.spec.on_lost == OnLost::Wait) {
+                self.client.waiting.insert(task.id);
+                if self.plan.plant == Some(Plant::WaitIgnored) {
+                    task.spec = disk::impatient(&task.spec);
+                }
+            }
+        }
         self.send_call(what, false);
     }
 

@@ -18,6 +18,8 @@ pub(crate) struct Disk {
     pub store: MemoryStore,
     /// Of the latest reign.
     pub epoch: domain::Epoch,
+    /// So many commits of each reign have proved that it was the current one.
+    pub proofs: BTreeMap<domain::Epoch, u64>,
     faults: VecDeque<Fault>,
     reads_fail: u32,
     /// For [`Plant::WritesReordered`].
@@ -54,6 +56,9 @@ impl World {
         }
         let mut store = self.disk.store.clone();
         let result = store.commit(&batch);
+        if result.is_ok() {
+            *self.disk.proofs.entry(batch.epoch).or_default() += 1;
+        }
         match (&result, fault.map(|fault| fault.applied)) {
             (Err(Failure::Unknown(_)), Some(true)) => self.sometimes(Rare::UnknownApplied),
             (Err(Failure::Unknown(_)), _) => self.sometimes(Rare::UnknownLost),
@@ -105,7 +110,7 @@ impl World {
         let mut loaded = self.disk.store.clone().load()?;
         if self.plan.plant == Some(Plant::WaitIgnored) {
             for task in &mut loaded.tasks {
-                task.spec = Arc::new(Spec { on_lost: OnLost::Retry, ..Spec::clone(&task.spec) });
+                task.spec = impatient(&task.spec);
             }
         }
         Ok(loaded)
@@ -137,6 +142,11 @@ impl World {
         }
         None
     }
+}
+
+/// Planted: it isn't said that the task waits for its worker.
+pub(crate) fn impatient(spec: &Spec) -> Arc<Spec> {
+    Arc::new(Spec { on_lost: OnLost::Retry, ..spec.clone() })
 }
 
 /// The record of the last attempt is gone: its number would be used again.

@@ -12,7 +12,8 @@ use store::Store as _;
 pub(crate) fn task(world: &mut World, dice: &mut Rng) -> NewTask {
     let id = next_id(world, dice);
     let array = dice.percent(25).then(|| array(dice));
-    let endless = array.is_none() && dice.percent(10);
+    let on_lost = *dice.one(&[OnLost::Retry, OnLost::Retry, OnLost::Retry, OnLost::Fail, OnLost::Wait]);
+    let endless = array.is_none() && dice.percent(if on_lost == OnLost::Wait { 40 } else { 10 });
     let timeout = (!endless || dice.percent(50)).then_some(Duration::from_secs(20));
     let members = array.as_ref().map_or(0, |array| array.ranges.len());
     let entries = match &array {
@@ -35,7 +36,7 @@ pub(crate) fn task(world: &mut World, dice: &mut Rng) -> NewTask {
         run: Run::Shell(ShellRun { command: command.into(), ..ShellRun::default() }),
         timeout,
         retry: RetryPolicy { max_retries: u32::try_from(dice.below(3)).unwrap_or(0) },
-        on_lost: *dice.one(&[OnLost::Retry, OnLost::Retry, OnLost::Retry, OnLost::Fail, OnLost::Wait]),
+        on_lost,
         key,
         worker: None,
         labels: BTreeMap::new(),

@@ -67,6 +67,14 @@ impl Keeper {
     }
 }
 
+impl Kept {
+    /// The output that was released: what is left follows frame by frame. All of it is stdout.
+    pub fn released(&self) -> Totals {
+        let first = self.frames.first().map(|frame| (frame.number - 1, frame.offset));
+        first.map_or(self.totals, |(frames, stdout)| Totals { frames, stdout, stderr: 0 })
+    }
+}
+
 impl World {
     /// A command to a worker's keeper. One that stands still hears it when it goes on.
     pub(crate) fn command(&mut self, worker: usize, command: Command) {

@@ -1,10 +1,11 @@
 //! `sim`: runs many seeds, or replays one. See docs/simulator.md.
 
 use sim::{Plan, Plant, campaign, shrink};
-use std::{collections::BTreeSet, process::ExitCode};
+use std::{collections::BTreeSet, process::ExitCode, time::Duration};
 
 const USAGE: &str = "\
 usage: sim [--seeds N] [--from SEED] [--threads N]    many seeds, those of seeds.txt first
+           [--minutes N]                              and no new ones after so long
        sim --seed SEED [--only 3,17] [--trace]        one seed, or only these of its cues
        sim --seed SEED --shrink                       and the fewest cues that still fail
        sim --plant BUG [--seeds N]                    with a planted bug: fails if it is not found
@@ -16,6 +17,7 @@ struct Args {
     seeds: Option<u64>,
     from: u64,
     threads: Option<u64>,
+    minutes: Option<u64>,
     seed: Option<u64>,
     only: Option<BTreeSet<usize>>,
     trace: bool,
@@ -45,7 +47,10 @@ fn main() -> ExitCode {
             let seeds = args.seeds.unwrap_or(PLANTED);
             Plant::ALL.iter().filter(|plant| !campaign::plant(**plant, args.from, seeds, threads)).count() == 0
         }
-        (None, None, false) => campaign::seeds(args.from, args.seeds.unwrap_or(SEEDS), threads),
+        (None, None, false) => {
+            let length = args.minutes.map(|minutes| Duration::from_secs(60 * minutes));
+            campaign::seeds(args.from, args.seeds.unwrap_or(SEEDS), threads, length)
+        }
     };
     if fine { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -73,6 +78,7 @@ fn parse(mut args: impl Iterator<Item = String>) -> Option<Args> {
             "--seeds" => parsed.seeds = Some(number(&args.next()?)?),
             "--from" => parsed.from = number(&args.next()?)?,
             "--threads" => parsed.threads = Some(number(&args.next()?)?.max(1)),
+            "--minutes" => parsed.minutes = Some(number(&args.next()?)?),
             "--seed" => parsed.seed = Some(number(&args.next()?)?),
             "--only" => parsed.only = Some(args.next()?.split(',').filter_map(|n| n.parse().ok()).collect()),
             "--trace" => parsed.trace = true,

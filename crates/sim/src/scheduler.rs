@@ -43,6 +43,8 @@ pub(crate) struct Process {
     /// It stands still until then.
     pub frozen: Monotonic,
     epoch: domain::Epoch,
+    /// Batches whose effects have left.
+    released: u64,
     /// What the writer's thread has to do, in order, and what it has answered.
     jobs: VecDeque<Job>,
     answers: VecDeque<Answer>,
@@ -122,6 +124,7 @@ impl World {
             clock,
             frozen: self.now,
             epoch: opened.epoch,
+            released: 0,
             jobs: VecDeque::new(),
             answers: VecDeque::new(),
             answered: self.now,
@@ -295,6 +298,7 @@ impl World {
         if self.house.reigning() != Some(number) && !effects.is_empty() {
             self.sometimes(Rare::LateEffects);
         }
+        self.check_proof(number, &effects);
         for effect in effects {
             match effect {
                 Effect::Reply(Caller(call), reply) => {
@@ -323,6 +327,16 @@ impl World {
         for (session, orders) in orders {
             self.send_orders(number, session, orders);
         }
+    }
+
+    /// G5: a worker is told nothing before a commit has proved that the reign is the current one, empty or not. A commit that
+    /// was only said to be durable is found elsewhere.
+    fn check_proof(&mut self, number: u64, effects: &[Effect]) {
+        let Some(process) = self.house.processes.get_mut(&number) else { return };
+        process.released += 1;
+        let proofs = self.disk.proofs.get(&process.epoch).copied().unwrap_or(0);
+        let order = effects.iter().find(|effect| matches!(effect, Effect::Order(..)));
+        assert!(proofs >= process.released || order.is_none(), "an order leaves without a proof: {order:?}");
     }
 
     fn close_session(&mut self, number: u64, session: SessionId) {

@@ -2,8 +2,10 @@
 
 use crate::{Plan, Report, run};
 use std::{
+    cell::Cell,
     collections::BTreeSet,
-    panic::{AssertUnwindSafe, catch_unwind},
+    panic::{self, AssertUnwindSafe, catch_unwind},
+    sync::Once,
 };
 
 /// Worlds tried for one failure, at most.
@@ -15,10 +17,40 @@ const TRIES: usize = 600;
 /// Why it fails, in words.
 pub fn failure(plan: &Plan) -> Result<Report, String> {
     let plan = plan.clone();
+    let _quiet = Quiet::begin();
     catch_unwind(AssertUnwindSafe(|| run(plan))).map_err(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
     })
+}
+
+thread_local! {
+    static QUIET: Cell<bool> = const { Cell::new(false) };
+}
+
+/// A world that fails says so once, to whoever ran it, and not by itself.
+struct Quiet;
+
+impl Quiet {
+    fn begin() -> Self {
+        static HOOK: Once = Once::new();
+        HOOK.call_once(|| {
+            let hook = panic::take_hook();
+            panic::set_hook(Box::new(move |info| {
+                if !QUIET.get() {
+                    hook(info);
+                }
+            }));
+        });
+        QUIET.set(true);
+        Self
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        QUIET.set(false);
+    }
 }
 
 /// The kind of a failure: its words without names and numbers.

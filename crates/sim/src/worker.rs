@@ -128,7 +128,7 @@ impl World {
         let mut kept = Vec::new();
         for (attempt, one) in &me.keeper.kept {
             let phase = if one.exit.is_some() { HeldPhase::Exited } else { HeldPhase::Running };
-            kept.push(HeldAttempt { attempt: *attempt, phase, totals: one.totals });
+            kept.push(HeldAttempt { attempt: *attempt, phase, totals: one.released() });
         }
         let adopted = !kept.is_empty();
         session.handle(now, Input::Kept(kept));
