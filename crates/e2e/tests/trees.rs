@@ -183,7 +183,11 @@ impl Row {
         });
         let mut since = Instant::now();
         match way {
-            Way::Cancel => cancel(&gateway, &ids).await,
+            // From the last acknowledgement, and the last start.
+            Way::Cancel => {
+                cancel(&gateway, &ids).await;
+                since = Instant::now();
+            }
             Way::Timeout => since += LIMIT,
         }
         let gone = eventually("an end", || {
