@@ -5,7 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use e2e::{Cluster, Gateway, Process, alive_under, eventually, finished, metric, shell, skip, witness};
+use e2e::{Cluster, Gateway, Process, alive_under, eventually, finished, shell, skip, witness};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use std::{
@@ -256,7 +256,8 @@ async fn a_worker_stopped_past_lost_after_ends_what_it_holds_before_it_takes_mor
     let back = Instant::now();
     let (_, said) = e2e::finished_with_output(&cluster.client(), &next).await;
     let contact = e2e::ms(back.elapsed());
-    let refused = metric(cluster.scheduler_address, "baton_reports_refused_total");
+    let refused = e2e::metrics(cluster.scheduler_address, "baton_reports_refused_total");
+    let refused: f64 = refused.into_iter().map(|(_, count)| count).sum();
     let after = [finished(&cluster.client(), &runs).await, finished(&cluster.client(), &ends).await];
     println!(
         "{}",

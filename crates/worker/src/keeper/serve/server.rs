@@ -338,6 +338,8 @@ impl Server {
         if let Some(attempt) = self.attempts.remove(&key) {
             attempt.forget(&mut self.shared);
         }
+        // Nobody wakes for those that are gone: most are, long before they are old.
+        while self.young.pop_front_if(|(_, key)| !self.attempts.contains_key(key)).is_some() {}
         self.idle_since = Instant::now();
     }
 
