@@ -9,7 +9,7 @@ use std::process::Command;
 use wire::v1;
 
 /// Tasks that are submitted one after the other: each is a commit of its own, and one or two more until its end.
-const TASKS: usize = 24;
+const TASKS: usize = 60;
 /// Every so manieth has more output than travels with a result: it goes through the output store.
 const LARGE_EVERY: usize = 6;
 const LARGE_BYTES: usize = 100_000;
