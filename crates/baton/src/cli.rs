@@ -52,6 +52,12 @@ pub enum Command {
     Drain(cmd::drain::Drain),
     /// List the queues, pause or resume one
     Queues(cmd::queues::Queues),
+    /// Write all tasks and their output, as they are now, into a new directory; the scheduler goes on meanwhile
+    Backup(cmd::backup::Backup),
+    /// Make a data directory out of a backup
+    Restore(cmd::backup::Restore),
+    /// Look for what is wrong: services, workers, disk, store
+    Doctor(cmd::doctor::Doctor),
     /// Inside a task: say how far it is
     Progress(cmd::progress::Progress),
     /// Print a completion script for a shell

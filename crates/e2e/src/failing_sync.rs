@@ -8,8 +8,6 @@ use std::collections::BTreeMap;
 use std::process::Command;
 use wire::v1;
 
-/// Tasks that are submitted one after the other: each is a commit of its own, and one or two more until its end.
-const TASKS: usize = 24;
 /// Every so manieth has more output than travels with a result: it goes through the output store.
 const LARGE_EVERY: usize = 6;
 const LARGE_BYTES: usize = 100_000;
@@ -42,14 +40,15 @@ enum Answer {
     Unknown,
 }
 
-/// Runs the script with the `n`-th sync failing, on a cluster of its own. `None`: strace isn't there.
-pub async fn failing_sync(n: u32) -> Option<SyncScript> {
+/// Runs the script with the `n`-th sync of each thread failing, on a cluster of its own: so many tasks, one after the other,
+/// each of which is a commit of its own, and one or two more until its end. `None`: strace isn't there.
+pub async fn failing_sync(n: u32, tasks: usize) -> Option<SyncScript> {
     Command::new("strace").arg("--version").output().ok().filter(|output| output.status.success())?;
     let mut cluster = Cluster::empty();
     cluster.start_gateway();
     start(&mut cluster, n);
     cluster.start_worker(0);
-    let answers = script(&cluster).await;
+    let answers = script(&cluster, tasks).await;
     let log = cluster.scheduler.as_ref().map(Process::log).unwrap_or_default();
     cluster.kill_scheduler();
     cluster.scheduler_prefix.clear();
@@ -81,10 +80,10 @@ fn start(cluster: &mut Cluster, n: u32) {
 }
 
 /// Submits, and cancels some. Gives for each task its answer, and whether a cancel was acknowledged.
-async fn script(cluster: &Cluster) -> Vec<(Answer, bool)> {
+async fn script(cluster: &Cluster, tasks: usize) -> Vec<(Answer, bool)> {
     let mut gateway = cluster.client();
     let mut answers = Vec::new();
-    for index in 0..TASKS {
+    for index in 0..tasks {
         let mut spec = shell(&line(index));
         spec.name = name(index);
         if index % BULKY_EVERY == 0

@@ -52,7 +52,8 @@ pub trait Output: Send {
     /// How far an attempt's output is durable.
     fn totals(&self, attempt: AttemptId) -> Totals;
     /// Deletes these segments, which are sealed and whose tasks are all deleted ([`OutputReader::tasks`]): output expires by
-    /// whole segments. Those that are gone already, or not sealed, are passed over.
+    /// whole segments. Those that are gone already are passed over; the one that is appended to is sealed instead, so that it
+    /// can be deleted the next time if its tasks still are.
     fn expire(&mut self, segments: &[u64]) -> io::Result<()>;
 }
 
@@ -76,6 +77,8 @@ pub trait OutputReader: Send + Sync {
     fn attempts(&self, task: TaskId) -> Vec<AttemptId>;
     /// Numbers of the segments to which nothing is added any more, oldest first.
     fn sealed(&self) -> io::Result<Vec<u64>>;
+    /// The segment that is appended to, and the tasks that have output in it.
+    fn open(&self) -> (u64, BTreeSet<TaskId>);
     /// The tasks that have output in a sealed segment.
     fn tasks(&self, segment: u64) -> io::Result<BTreeSet<TaskId>>;
 }

@@ -133,7 +133,7 @@ impl Disk {
             let least = service::show_size(self.min_free_bytes);
             return Some(format!("the scheduler's disk at {dir} has {free} free, less than --min-free-disk {least}"));
         }
-        if self.ballast.bytes() > 0 && !self.ballast.is_held() {
+        if self.ballast.is_given_up() {
             let ballast = service::show_size(self.ballast.bytes());
             let text =
                 format!("the scheduler's disk at {dir} was full and has {free} free, too little for the ballast");
@@ -181,11 +181,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let disk = disk(0, 4_096, dir.path());
         let free = disk.look(Duration::ZERO);
-        assert!(disk.check().is_err());
-        assert!(disk.takes_output(1_000) && !disk.takes_output(usize::MAX));
+        assert_eq!(disk.check(), Ok(()), "not made yet, and there is room");
         assert!(!disk.refill(free) && disk.ballast.is_held());
-        assert_eq!(disk.check(), Ok(()));
-        assert!(disk.ballast.give_up() && !disk.refill(Space { free: 4_095, total: 1 << 40 }));
+        assert!(disk.ballast.give_up() && disk.check().is_err());
+        assert!(disk.takes_output(1_000) && !disk.takes_output(usize::MAX));
+        assert!(!disk.refill(Space { free: 4_095, total: 1 << 40 }));
         assert!(!disk.ballast.is_held(), "it would leave no room");
+        assert!(!disk.refill(free));
+        assert_eq!(disk.check(), Ok(()));
     }
 }

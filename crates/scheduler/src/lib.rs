@@ -3,10 +3,12 @@
 //! Nothing here decides anything about tasks: that is the engine's. Must never answer, start or tell anything that isn't
 //! committed.
 
+pub mod backup;
 mod check;
 mod clock;
 mod core;
 mod disk;
+pub mod doctor;
 mod gap;
 mod gauges;
 mod grpc;

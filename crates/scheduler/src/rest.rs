@@ -92,13 +92,13 @@ mod tests {
     #[tokio::test]
     async fn callers_are_answered_and_repeated_calls_stay_in_doubt() {
         let (to, mut messages) = mpsc::channel(8);
-        let answer = async |repeated| {
+        let submit = |repeated| {
             let (reply, answer) = oneshot::channel();
             let submit = Message::Submit { tasks: Vec::new(), repeated, brief: false, reply };
-            to.send(submit).await.unwrap();
+            to.try_send(submit).unwrap();
             answer
         };
-        let (first, again) = (answer(false).await, answer(true).await);
+        let (first, again) = (submit(false), submit(true));
         let (reply, cancelled) = oneshot::channel();
         to.send(Message::Cancel { tasks: vec![domain::TaskId::default()], reply }).await.unwrap();
         let stopping = Stopping::new();

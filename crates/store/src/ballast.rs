@@ -20,6 +20,7 @@ pub struct Ballast {
     path: PathBuf,
     bytes: u64,
     held: AtomicBool,
+    given_up: AtomicBool,
 }
 
 impl Ballast {
@@ -32,7 +33,7 @@ impl Ballast {
             // What can't be removed stays; it takes up room, which is what it is for.
             let _ = fs::remove_file(&path);
         }
-        Self { path, bytes, held: AtomicBool::new(there) }
+        Self { path, bytes, held: AtomicBool::new(there), given_up: AtomicBool::new(false) }
     }
 
     /// Its size, held or not.
@@ -45,10 +46,16 @@ impl Ballast {
         self.held.load(Ordering::Acquire)
     }
 
+    /// Whether it was given up, and not made again since.
+    pub fn is_given_up(&self) -> bool {
+        self.given_up.load(Ordering::Acquire)
+    }
+
     /// Gives its room up. False if it wasn't held, or can't be removed.
     pub fn give_up(&self) -> bool {
         self.is_held() && fs::remove_file(&self.path).is_ok() && {
             self.held.store(false, Ordering::Release);
+            self.given_up.store(true, Ordering::Release);
             true
         }
     }
@@ -68,6 +75,7 @@ impl Ballast {
         }
         made?;
         self.held.store(true, Ordering::Release);
+        self.given_up.store(false, Ordering::Release);
         Ok(())
     }
 }
@@ -104,7 +112,9 @@ mod tests {
         assert_eq!((ballast.is_held(), size()), (true, Some(4_096)));
         assert!(Ballast::new(dir.path(), 4_096).is_held(), "the next process has it");
         assert_eq!((ballast.give_up(), ballast.give_up(), size()), (true, false, None));
+        assert!(ballast.is_given_up());
         ballast.make().unwrap();
+        assert!(!ballast.is_given_up());
         assert!(!Ballast::new(dir.path(), 8_192).is_held(), "another size is another ballast");
         assert_eq!(size(), None);
         let none = Ballast::new(dir.path(), 0);

@@ -1,8 +1,10 @@
 //! The commands: one file each.
 
+pub mod backup;
 pub mod cancel;
 pub mod completions;
 pub mod dev;
+pub mod doctor;
 pub mod drain;
 pub mod explain;
 pub mod get;

@@ -25,10 +25,15 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 use std::{io, sync::Arc};
 
 /// Bytes after which a segment is sealed: retention drops whole segments, and a start scans at most one.
 pub const SEGMENT_BYTES: u32 = 64 * 1024 * 1024;
+
+/// Time after which a segment is sealed by the next append: otherwise, with little output, one task that is kept would keep
+/// that of months.
+const SEGMENT_AGE: Duration = Duration::from_secs(3_600);
 
 /// The writing side.
 pub struct SegmentStore {
@@ -46,6 +51,8 @@ struct Segment {
     end: u32,
     /// Its frames, for its footer.
     lines: Vec<Line>,
+    /// Since when it is appended to; after a restart, since then.
+    since: Instant,
 }
 
 impl SegmentStore {
@@ -75,6 +82,7 @@ impl SegmentStore {
             None => create(dir, last.map_or(1, |number| number + 1))?,
         };
         let shared = Shared::new(dir, recovery.index, open.number);
+        shared.opened(open.lines.iter().map(|line| line.attempt.task));
         Ok(Self { dir: dir.to_owned(), segment_bytes, shared, open })
     }
 
@@ -120,7 +128,7 @@ impl Output for SegmentStore {
         if new.is_empty() {
             return Ok(());
         }
-        if self.open.end >= self.segment_bytes {
+        if self.open.end >= self.segment_bytes || self.open.end > 0 && self.open.since.elapsed() >= SEGMENT_AGE {
             self.roll()?;
         }
         let start = self.open.end;
@@ -143,6 +151,7 @@ impl Output for SegmentStore {
             index.add(self.open.number, line).map_err(|found| gap(&found))?;
         }
         drop(index);
+        self.shared.opened(lines.iter().map(|line| line.attempt.task));
         self.open.lines.append(&mut lines);
         Ok(())
     }
@@ -152,7 +161,9 @@ impl Output for SegmentStore {
     }
 
     fn expire(&mut self, segments: &[u64]) -> io::Result<()> {
-        segments.iter().filter(|number| **number < self.open.number).try_for_each(|number| self.shared.delete(*number))
+        let open = self.open.number;
+        segments.iter().filter(|number| **number < open).try_for_each(|number| self.shared.delete(*number))?;
+        if segments.contains(&open) && self.open.end > 0 { self.roll() } else { Ok(()) }
     }
 }
 
@@ -160,7 +171,7 @@ fn create(dir: &Path, number: u64) -> io::Result<Segment> {
     let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path(dir, number))?;
     // The name must be durable before anything in the file is acknowledged.
     File::open(dir)?.sync_all()?;
-    Ok(Segment { number, file, end: 0, lines: Vec::new() })
+    Ok(Segment { number, file, end: 0, lines: Vec::new(), since: Instant::now() })
 }
 
 fn path(dir: &Path, number: u64) -> PathBuf {

@@ -19,16 +19,29 @@ pub(super) struct Shared {
     index: RwLock<Index>,
     /// The segment that is appended to; those before it are sealed.
     pub(super) open: AtomicU64,
+    /// Those that have output in it.
+    open_tasks: RwLock<BTreeSet<TaskId>>,
 }
 
 impl Shared {
     pub(super) fn new(dir: &Path, index: Index, open: u64) -> Arc<Self> {
-        Arc::new(Self { dir: dir.to_owned(), index: RwLock::new(index), open: AtomicU64::new(open) })
+        Arc::new(Self {
+            dir: dir.to_owned(),
+            index: RwLock::new(index),
+            open: AtomicU64::new(open),
+            open_tasks: RwLock::default(),
+        })
     }
 
     /// All segments before this one are sealed.
     pub(super) fn begin(&self, open: u64) {
+        self.open_tasks.write().unwrap_or_else(PoisonError::into_inner).clear();
         self.open.store(open, Ordering::Release);
+    }
+
+    /// These have output in the segment that is appended to.
+    pub(super) fn opened(&self, tasks: impl Iterator<Item = TaskId>) {
+        self.open_tasks.write().unwrap_or_else(PoisonError::into_inner).extend(tasks);
     }
 
     pub(super) fn path(&self, segment: u64) -> PathBuf {
@@ -85,6 +98,11 @@ impl OutputReader for Shared {
 
     fn sealed(&self) -> io::Result<Vec<u64>> {
         self.sealed_segments()
+    }
+
+    fn open(&self) -> (u64, BTreeSet<TaskId>) {
+        let tasks = self.open_tasks.read().unwrap_or_else(PoisonError::into_inner);
+        (self.open.load(Ordering::Acquire), tasks.clone())
     }
 
     fn tasks(&self, segment: u64) -> io::Result<BTreeSet<TaskId>> {

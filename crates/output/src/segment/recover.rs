@@ -3,7 +3,9 @@
 use super::{Segment, footer, footer::Line, gap, index::Index, path, scan};
 use domain::AttemptId;
 use std::collections::BTreeSet;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::FileExt as _;
+use std::time::Instant;
 use std::{io, path::Path};
 
 /// What has been found so far, segment by segment in the order of their numbers.
@@ -38,12 +40,15 @@ impl Recovery {
             } else if scan.rest > 0 {
                 tracing::warn!(segment = name, "Output segment has no readable footer, was scanned");
             }
+            if last && scan.proven < scan.end {
+                sync_again(&file, scan.proven, scan.end)?;
+            }
             (lines, end) = (scan.lines, scan.end);
         }
         for line in &lines {
             self.add(number, line)?;
         }
-        Ok((last && !is_sealed).then_some(Segment { number, file, end, lines }))
+        Ok((last && !is_sealed).then_some(Segment { number, file, end, lines, since: Instant::now() }))
     }
 
     fn add(&mut self, segment: u64, line: &Line) -> io::Result<()> {
@@ -60,4 +65,13 @@ impl Recovery {
             Err(found) => Err(gap(&found)),
         }
     }
+}
+
+/// Writes the last batch once more. It was read from the kernel's cache: had its sync failed, the cache would hold it as
+/// written all the same, and another sync would do nothing. Now that it counts as durable, it has to be.
+fn sync_again(file: &File, from: u32, to: u32) -> io::Result<()> {
+    let mut bytes = vec![0; (to - from) as usize];
+    file.read_exact_at(&mut bytes, u64::from(from))?;
+    file.write_all_at(&bytes, u64::from(from))?;
+    file.sync_data()
 }

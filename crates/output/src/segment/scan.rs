@@ -12,6 +12,8 @@ pub(super) struct Scan {
     pub(super) end: u32,
     /// Bytes of the file after that: a torn write, or a footer.
     pub(super) rest: u64,
+    /// Up to here the records themselves prove that they were synced: the last one says how far.
+    pub(super) proven: u32,
 }
 
 /// Scans a segment. A segment fits into memory: at most one append beyond 64 MiB.
@@ -22,10 +24,11 @@ pub(super) fn scan(file: &File, name: &str) -> io::Result<Scan> {
     let mut bytes = Vec::new();
     let mut file = file;
     file.read_to_end(&mut bytes)?;
-    let (mut lines, mut end) = (Vec::new(), 0_usize);
+    let (mut lines, mut end, mut proven) = (Vec::new(), 0_usize, 0);
     while let Some(header) = whole(&bytes, end) {
         lines.push(Line::of(&header, position(end, name)?));
         end += header.record();
+        proven = header.synced;
     }
     // A record written after what is damaged says how much was durable then.
     let later = (end + 1..bytes.len()).find_map(|at| header(&bytes, at).filter(|h| h.synced as usize > end));
@@ -35,7 +38,7 @@ pub(super) fn scan(file: &File, name: &str) -> io::Result<Scan> {
             format!("output segment {name} is damaged at byte {end}: a durable record there cannot be read"),
         ));
     }
-    Ok(Scan { lines, end: position(end, name)?, rest: (bytes.len() - end) as u64 })
+    Ok(Scan { lines, end: position(end, name)?, rest: (bytes.len() - end) as u64, proven })
 }
 
 fn position(at: usize, name: &str) -> io::Result<u32> {

@@ -219,6 +219,25 @@ fn a_segment_goes_with_its_last_task_and_the_others_stay() {
 }
 
 #[test]
+fn the_segment_that_is_appended_to_is_sealed_before_it_can_expire() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = SegmentStore::open(dir.path()).unwrap();
+    store.append(&frames(1, 1..=2)).unwrap();
+    let reader = store.reader();
+    assert_eq!(reader.open(), (1, [attempt(1).task].into()));
+    store.expire(&[1]).unwrap();
+    assert_eq!((reader.sealed().unwrap(), reader.open()), (vec![1], (2, [].into())));
+    assert_eq!(stored(&store, 1), frames(1, 1..=2), "not a byte is gone yet");
+    store.expire(&[1]).unwrap();
+    assert_eq!((reader.sealed().unwrap(), stored(&store, 1)), (vec![], vec![]));
+    store.expire(&[2]).unwrap();
+    assert_eq!(reader.open().0, 2, "there is nothing in it to seal");
+    store.append(&frames(2, 1..=2)).unwrap();
+    drop(store);
+    assert_eq!(reopen(dir.path()).unwrap().reader().open(), (2, [attempt(2).task].into()));
+}
+
+#[test]
 fn a_frame_that_is_missing_without_retention_is_loud() {
     let dir = tempfile::tempdir().unwrap();
     drop(with_three_sealed(dir.path()));

@@ -25,7 +25,7 @@ use crate::disk::Disk;
 use crate::mailbox::{self, Message};
 use actor::{Actor, Attached, Command};
 use domain::{AttemptId, AttemptNo, Event, Frame, FrameNo, Incarnation, Result, StoryId, StreamName, Tail, Task};
-use domain::{Error, TaskId, WorkerId};
+use domain::{Error, Kind, TaskId, WorkerId};
 use futures_util::Stream;
 use inlet::{ROOM_BYTES, stopping};
 use output::{Output, OutputReader, segment::SegmentStore};
@@ -167,5 +167,9 @@ fn unreadable(failure: &Failure) -> Error {
 /// Output that can't be read.
 fn damaged(error: &io::Error) -> Error {
     tracing::error!(%error, "Output cannot be read");
-    Error::internal("stored output could not be read")
+    match error.kind() {
+        // Which segment and where: these bytes were acknowledged, and are gone.
+        io::ErrorKind::InvalidData => Error::new(Kind::DataLoss, error.to_string()),
+        _ => Error::internal("stored output could not be read"),
+    }
 }

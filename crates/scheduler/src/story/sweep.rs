@@ -6,7 +6,13 @@ use super::{Handle, damaged, unreadable};
 use domain::{Result, TaskId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Notify;
+
+/// No segment's number: that one was sealed instead of deleted.
+const SEALED: u64 = 0;
+/// A segment that was sealed is looked at again after this.
+const AGAIN: Duration = Duration::from_secs(5);
 
 /// For each segment that stayed, one of its tasks that was still there: as long as it is, nothing else is looked at.
 type Stays = BTreeMap<u64, TaskId>;
@@ -18,7 +24,12 @@ impl Handle {
         loop {
             // A failure was logged where it happened; then all is looked at again.
             stays = self.sweep_once(stays).await.unwrap_or_default();
-            deleted.notified().await;
+            // What was appended to was sealed: by then it is.
+            let again = stays.remove(&SEALED).is_some();
+            tokio::select! {
+                () = deleted.notified() => {}
+                () = tokio::time::sleep(AGAIN), if again => {}
+            }
         }
     }
 
@@ -41,6 +52,15 @@ fn look(handle: &Handle, before: &Stays) -> Result<(Vec<u64>, Stays)> {
             Some(task) => drop(stays.insert(segment, task)),
             None => expired.push(segment),
         }
+    }
+    // The one that is appended to goes the same way, but for one step more.
+    let (open, tasks) = handle.output.open();
+    let there = |task: &TaskId| handle.store.task(*task).map(|found| found.is_some()).map_err(|f| unreadable(&f));
+    if let Some(first) = tasks.first().copied()
+        && tasks.iter().map(there).all(|there| there == Ok(false))
+    {
+        expired.push(open);
+        stays.insert(SEALED, first);
     }
     Ok((expired, stays))
 }

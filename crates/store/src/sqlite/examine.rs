@@ -22,8 +22,10 @@ pub struct Examined {
     pub mark: Watermark,
     /// The version of its tables.
     pub schema: i64,
-    /// Tasks in it.
+    /// Tasks in it; an array counts as one.
     pub tasks: u64,
+    /// Tasks and members that are with a worker.
+    pub running: u64,
 }
 
 /// The version of SQLite that this program contains.
@@ -63,7 +65,10 @@ pub fn examine(file: &Path) -> Result<Examined> {
     let mark = accept::current(&conn).map_err(|failure| unreadable(file, &failure.to_string()))?;
     let schema = conn.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(fault)?;
     let tasks: i64 = conn.query_row("SELECT count(*) FROM tasks", [], |row| row.get(0)).map_err(fault)?;
-    Ok(Examined { mark, schema, tasks: super::apply::uint(tasks) })
+    let running = "SELECT (SELECT count(*) FROM tasks WHERE state > 0 AND state < 4 AND is_array IS NULL)
+        + (SELECT count(*) FROM members WHERE state > 0 AND state < 4)";
+    let running: i64 = conn.query_row(running, [], |row| row.get(0)).map_err(fault)?;
+    Ok(Examined { mark, schema, tasks: super::apply::uint(tasks), running: super::apply::uint(running) })
 }
 
 /// Checks every page of the store in this file; what is wrong with it, nothing if it is whole. Takes 0.8 s for a million
