@@ -55,7 +55,7 @@ upgrade: ## BASE=<revision>: its programs and store together with these, in ever
 
 FUZZ_SECONDS ?= 120
 fuzz: ## each target for FUZZ_SECONDS=120; what it finds belongs into fuzz/seeds
-	@for target in engine segment keeper worker_message spec; do mkdir -p fuzz/corpus/$$target; \
+	@for target in engine segment spool keeper worker_message spec; do mkdir -p fuzz/corpus/$$target; \
 	  (cd fuzz && RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --fuzz-dir . $$target corpus/$$target seeds/$$target -- -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1) || exit 1; done
 
 bench: ## tasks a second and latency, with the real programs

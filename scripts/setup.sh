@@ -13,6 +13,8 @@ command -v python3 >/dev/null || missing+=(python3)
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 command -v ip >/dev/null || missing+=(iproute2)
 command -v strace >/dev/null || missing+=(strace)
+command -v iptables >/dev/null || missing+=(iptables)
+command -v faketime >/dev/null || missing+=(faketime)
 command -v unshare >/dev/null || missing+=(util-linux)
 if [ ${#missing[@]} -gt 0 ] && command -v apt-get >/dev/null; then
   say "installing ${missing[*]}"

@@ -23,6 +23,11 @@ pub fn keeper(bytes: &[u8]) {
     worker::keeper::any_bytes(bytes);
 }
 
+/// A keeper's spool, damaged.
+pub fn spool(bytes: &[u8]) {
+    worker::keeper::any_spool(scratch().path(), bytes);
+}
+
 /// Task specs from strangers: refused, or meaning the same when said again.
 pub fn spec(bytes: &[u8]) {
     let Ok(said) = v1::TaskSpec::decode(bytes) else { return };

@@ -4,6 +4,7 @@
 
 mod api;
 mod config;
+mod descriptors;
 mod fatal;
 mod guard;
 mod http;

@@ -1,6 +1,6 @@
 //! From `main` to an exit code.
 
-use crate::{Fatal, Options, Stopping, logging};
+use crate::{Fatal, Options, Stopping, descriptors, logging};
 use std::{process::ExitCode, time::Duration};
 
 /// What a service's main returns; a [`Fatal`] in it is shown with its hint.
@@ -32,6 +32,7 @@ where
     F: Future<Output = Result<()>>,
 {
     logging::install(options.log_format)?;
+    descriptors::raise();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let stopping = Stopping::new();
     let result = runtime.block_on(async {

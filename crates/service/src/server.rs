@@ -1,6 +1,8 @@
 //! The accept loop: HTTP/1 and HTTP/2 on one port, bounded, ending gracefully.
 
-use crate::{Api, Fatal, Service, Stopping, api::Health, guard::Guard, http, metrics, stop_body::StopBody};
+use crate::{
+    Api, Fatal, Service, Stopping, api::Health, descriptors, guard::Guard, http, metrics, stop_body::StopBody,
+};
 use axum::{
     Router,
     body::Body,
@@ -29,7 +31,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::transport::server::TcpConnectInfo;
 use tower::Service as _;
 
-/// Open connections. When all are taken, new ones wait in the kernel's queue.
+/// Open connections, if there are descriptors for so many. When all are taken, new ones wait in the kernel's queue.
 const CONNECTIONS: usize = 16_384;
 /// Streams of one connection: a gateway carries all its watchers on one.
 const STREAMS: u32 = 16_384;
@@ -56,7 +58,8 @@ impl Service {
         let (grpc, health) = api.finish()?;
         let router = http::routes(grpc, readiness.clone(), stopping.clone());
         let shared = Arc::new(Shared { router, guard, stopping: stopping.clone(), abort: CancellationToken::new() });
-        let (tracker, permits) = (TaskTracker::new(), Arc::new(Semaphore::new(CONNECTIONS)));
+        let (tracker, permits) =
+            (TaskTracker::new(), Arc::new(Semaphore::new(descriptors::for_connections(CONNECTIONS))));
         metrics::handle();
         say(&format!("{name} service listening on {addr}"));
         let accept = async {

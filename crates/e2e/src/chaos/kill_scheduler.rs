@@ -7,7 +7,9 @@ use super::{
 };
 use crate::{Cluster, connected, eventually, output_of, story};
 use std::{
+    net::SocketAddr,
     path::PathBuf,
+    thread::JoinHandle,
     time::{Duration, Instant},
 };
 use wire::v1;
@@ -27,10 +29,7 @@ pub(super) fn run(times: u32, report: &mut Report) {
     (0..2).for_each(|index| cluster.start_worker(index));
     let long = LongTasks::start(&cluster);
     let load = Load::start(&cluster, 5, 0.02);
-    let watched = {
-        let (gateway, id) = (cluster.gateway_address, long.ids[0].clone());
-        std::thread::spawn(move || block_on(async { story(&crate::tasks::connect(gateway), &id, true).await }))
-    };
+    let watchers: Vec<_> = long.ids.iter().map(|id| watch(cluster.gateway_address, id.clone())).collect();
     for _ in 0..times {
         std::thread::sleep(Duration::from_millis(report.draw(MOMENTS_MS)));
         cluster.kill_scheduler();
@@ -43,11 +42,19 @@ pub(super) fn run(times: u32, report: &mut Report) {
     let (witness, ids) = (load.witness().to_owned(), load.stop());
     each_ran_once(&cluster, &ids, &witness, report);
     long.account(&cluster, report);
-    let told = watched.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-    let wrong = told.iter().zip(1_u64..).filter(|(event, number)| event.sequence != *number).count();
-    report.wrong(wrong);
-    report.figure("events_followed", told.len());
+    let mut followed = 0;
+    for watcher in watchers {
+        let told = watcher.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        report.wrong(told.iter().zip(1_u64..).filter(|(event, number)| event.sequence != *number).count());
+        followed += told.len();
+    }
+    report.figure("events_followed", followed);
     report.must_recover_within(BACK_WITHIN);
+}
+
+/// Follows a task's story to its end, in a thread of its own.
+fn watch(gateway: SocketAddr, id: String) -> JoinHandle<Vec<v1::TaskEvent>> {
+    std::thread::spawn(move || block_on(async { story(&crate::tasks::connect(gateway), &id, true).await }))
 }
 
 /// Tasks that print until a gate opens, and write the same into a file.

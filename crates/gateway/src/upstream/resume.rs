@@ -1,6 +1,6 @@
 //! Streams that stay open while the scheduler is away, and go on where they were.
 
-use super::Upstream;
+use super::{CALL_WITHIN, Upstream};
 use domain::{Error, Kind, Result};
 use futures_util::{Stream, stream};
 use std::time::Duration;
@@ -109,7 +109,9 @@ impl<R: Reading> Reader<R> {
                 State::Broken(pause) => {
                     let pause = *pause;
                     tokio::time::sleep(pause).await;
-                    match self.request.clone().open(&self.upstream).await {
+                    // Without a limit, a scheduler that takes a call and says nothing would hold the reader for ever.
+                    let opened = timeout(CALL_WITHIN, self.request.clone().open(&self.upstream)).await;
+                    match opened.unwrap_or_else(|_| Err(Status::unavailable("the scheduler does not answer"))) {
                         Ok(stream) => {
                             self.state = State::Open(Open::new(stream.into_inner(), (pause * 2).min(PAUSE_LAST)));
                             continue;

@@ -25,6 +25,7 @@ pub use client::{Keeper, KeeperOptions};
 pub use custody::{Custody, Orphan, salvage};
 pub use event::{Exited, HeldByKeeper, KeeperEvent, KeptAttempt, Launch, LaunchCommand, SpoolFull, SpoolLimits};
 pub use serve::run;
+pub use spool::any_spool;
 pub use sweep::sweep;
 
 /// The wall clock, for people.
