@@ -423,16 +423,8 @@ impl World {
 
     /// Planted: a report counts for whatever attempt of the task its worker holds now, and before its output is stored.
     fn plant_in_reports(&mut self, connection: u64, reports: &mut [domain::Report]) {
-        let Some(worker) = self.net.open.get(&connection).map(|c| c.worker) else { return };
-        let reader = self.disk.store.reader();
         if self.plan.plant == Some(Plant::ResultNotFenced) {
-            let name = self.workers[worker].id();
-            for report in reports.iter_mut() {
-                let task = reader.task(report.attempt.task).ok().flatten();
-                if let Some(live) = task.as_ref().and_then(|t| t.state.live()).filter(|live| live.worker == name) {
-                    report.attempt.no = live.no;
-                }
-            }
+            self.unfence(connection, reports);
         }
         if self.plan.plant == Some(Plant::ResultBeforeOutput) {
             let Some(number) = self.net.open.get(&connection).map(|c| c.scheduler) else { return };
@@ -442,6 +434,25 @@ impl World {
                     self.tell(number, Input::OutputStored { attempt, frames });
                 }
             }
+        }
+    }
+
+    /// Planted: the result of an attempt that is over is heard as that of the one under way, wherever that is.
+    fn unfence(&mut self, connection: u64, reports: &[domain::Report]) {
+        let Some(scheduler) = self.net.open.get(&connection).map(|c| c.scheduler) else { return };
+        let reader = self.disk.store.reader();
+        for report in reports.iter().filter(|report| matches!(report.kind, domain::ReportKind::Exited { .. })) {
+            let task = reader.task(report.attempt.task).ok().flatten();
+            let live = task.as_ref().and_then(|task| task.state.live()).filter(|live| live.no != report.attempt.no);
+            let Some(live) = live else { continue };
+            let holder =
+                |c: &crate::net::Connection| c.scheduler == scheduler && self.workers[c.worker].id() == live.worker;
+            let Some(session) = self.net.open.iter().rev().find(|(_, c)| holder(c)).map(|(n, _)| SessionId(*n)) else {
+                continue;
+            };
+            let attempt = AttemptId { no: live.no, ..report.attempt };
+            let reports = vec![domain::Report { number: 1, attempt, kind: report.kind.clone() }];
+            self.tell(scheduler, Input::Update { session, reports, offer: None });
         }
     }
 
