@@ -2,6 +2,7 @@
 //! statement.
 //!
 //! Rows are gathered over a whole batch and written at its end. Whatever else a batch writes must not need them before.
+//! Such a statement keeps a journal of its own: `.cargo/config.toml` says where.
 
 use super::apply::int;
 use super::classes::Class;
