@@ -47,12 +47,13 @@ pub async fn drain(gateway: &Client, form: Form, args: &Drain) -> Result<ExitSta
 /// Until the worker holds nothing, or is forgotten. Gateway and scheduler may go away and come back in between.
 async fn emptied(gateway: &Client, id: &str) -> Result<(), Failure> {
     loop {
+        // Before the first look as well: what is told of workers may be 100 ms old, and know nothing of what just began.
+        sleep(LOOK_EVERY).await;
         match gateway.workers().await {
             Ok(workers) if !workers.iter().any(|worker| worker.worker_id == id && worker.running > 0) => return Ok(()),
             Ok(_) => {}
             Err(error) if matches!(error.kind(), None | Some(Kind::Unavailable | Kind::Unknown)) => {}
             Err(error) => return Err(error.into()),
         }
-        sleep(LOOK_EVERY).await;
     }
 }
