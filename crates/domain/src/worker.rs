@@ -49,6 +49,9 @@ pub struct Hello {
     pub handlers: BTreeSet<String>,
     /// Whether it takes tasks whose handler nobody has ever offered, to echo them.
     pub demo: bool,
+    /// When it opened this session, in nanoseconds since the machine started: later sessions of one incarnation have higher
+    /// numbers. 0 from workers that don't say: theirs count in the order of their arrival.
+    pub opened: u64,
     /// The highest epoch it has seen.
     pub highest_epoch: Epoch,
     /// What it holds from earlier sessions.

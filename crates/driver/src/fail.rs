@@ -26,7 +26,7 @@ impl Driver {
         for effect in open {
             answers.extend(answer(&effect, Outcome::Refused));
         }
-        for input in asking.into_iter().map(|asking| asking.input).chain(inbox) {
+        for input in asking.into_iter().chain(inbox) {
             answers.extend(refuse(&input));
         }
         answers

@@ -38,7 +38,7 @@ pub struct Driver {
     /// Inputs not yet handled, in order. Bounded by whoever pushes: see [`Driver::backlog`].
     inbox: VecDeque<Input>,
     /// The input that waits for facts. Those behind it wait as well, so that order is kept.
-    asking: Option<Asking>,
+    asking: Option<Input>,
     /// What the engine wants to be read.
     wants: VecDeque<Want>,
     /// Effects of the batch that is being gathered.
@@ -54,13 +54,6 @@ struct Flying {
     writes: Vec<Write>,
     tallies: Vec<Tally>,
     effects: Vec<Effect>,
-}
-
-/// An input and the facts that it has been told.
-#[derive(Debug)]
-struct Asking {
-    input: Input,
-    facts: Vec<Fact>,
 }
 
 impl Driver {
@@ -116,7 +109,7 @@ impl Driver {
             let input = self.inbox.pop_front()?;
             let needs = self.engine.needs(&input);
             if !needs.is_empty() {
-                self.asking = Some(Asking { input, facts: Vec::new() });
+                self.asking = Some(input);
                 return Some(needs);
             }
             self.handle(now, input, &[]);
@@ -129,18 +122,17 @@ impl Driver {
         self.open.append(&mut self.engine.effects());
     }
 
-    /// The answer to [`Step::Ask`]. What was in memory then may have left it meanwhile: then that is asked for as well.
+    /// The answer to [`Step::Ask`]. What was in memory then may have left it meanwhile: then all is asked for again. What was
+    /// read is true only as long as every later commit of its task is in memory, so none of it may be kept over an answer.
     pub fn facts(&mut self, now: Now, facts: Vec<Fact>) -> Option<Step> {
-        let mut asking = self.asking.take()?;
-        asking.facts.extend(facts);
-        let mut needs = self.engine.needs(&asking.input);
-        let told: BTreeSet<&Need> = asking.facts.iter().map(|fact| &fact.need).collect();
-        needs.retain(|need| !told.contains(need));
-        if needs.is_empty() {
-            self.handle(now, asking.input, &asking.facts);
+        let input = self.asking.take()?;
+        let needs = self.engine.needs(&input);
+        let told: BTreeSet<&Need> = facts.iter().map(|fact| &fact.need).collect();
+        if needs.iter().all(|need| told.contains(need)) {
+            self.handle(now, input, &facts);
             return None;
         }
-        self.asking = Some(asking);
+        self.asking = Some(input);
         Some(Step::Ask(needs))
     }
 

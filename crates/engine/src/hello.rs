@@ -20,6 +20,15 @@ impl Engine {
             let text = format!("worker_id: another worker called {id} is connected; give one of them another --id");
             return self.effects.push(Effect::Close(session, Error::new(Kind::Conflict, text)));
         }
+        // What it held when it gave that connection up is not what it holds now.
+        if self
+            .workers
+            .get(&id)
+            .is_some_and(|w| w.hello.incarnation == hello.incarnation && hello.opened < w.hello.opened)
+        {
+            let error = Error::new(Kind::Precondition, "this worker has opened a later session already");
+            return self.effects.push(Effect::Close(session, error));
+        }
         let held = std::mem::take(&mut hello.held);
         let credit = Credit::Granted { offer: Offer::default(), sent: 0 };
         self.welcome(now, session, hello, credit);

@@ -52,6 +52,7 @@ impl Engine {
             shell: false,
             handlers: BTreeSet::new(),
             demo: false,
+            opened: 0,
             highest_epoch: Epoch::default(),
             held: Vec::new(),
             slots: 0,

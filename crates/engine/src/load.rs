@@ -72,6 +72,7 @@ fn absent(now: Now, attempt: &domain::Attempt, draining: bool) -> Worker {
         shell: false,
         handlers: BTreeSet::new(),
         demo: false,
+        opened: 0,
         highest_epoch: domain::Epoch::default(),
         held: Vec::new(),
         slots: 0,

@@ -66,6 +66,25 @@ fn an_attempt_that_a_returning_worker_does_not_hold_is_lost_at_once() {
 }
 
 #[test]
+fn a_hello_that_comes_after_that_of_a_later_session_takes_nothing_away() {
+    let opened = |opened| domain::Hello { opened, ..hello("w") };
+    let mut desk = Desk::new();
+    desk.hello(1, opened(20)).offer(1, 1, 0).submit(1, spec(OnLost::Wait)).started(1, 1, 1);
+    desk.orders();
+    desk.hello(2, opened(10));
+    let late = |session| vec![format!("{session}: close this worker has opened a later session already")];
+    assert_eq!((desk.state(1), desk.orders()), ("running", late(2)));
+    desk.tell(Input::Closed { session: SessionId(1) }).hello(3, opened(10));
+    assert_eq!((desk.state(1), desk.orders()), ("running", late(3)), "nor when the later one is gone");
+    let other = Incarnation("another boot".into());
+    desk.hello(4, domain::Hello { opened: 30, ..holding() });
+    assert_eq!(desk.state(1), "running");
+    desk.tell(Input::Closed { session: SessionId(4) });
+    desk.hello(5, domain::Hello { incarnation: other, ..opened(1) });
+    assert_eq!(desk.state(1), "queued", "a machine that was started again counts from 0");
+}
+
+#[test]
 fn a_task_that_takes_down_five_workers_is_failed_not_handed_to_a_sixth() {
     let mut desk = Desk::new();
     // None of them is counted as a retry.

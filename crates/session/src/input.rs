@@ -8,7 +8,8 @@ use std::sync::Arc;
 /// What a session needs to know for its whole life.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SessionConfig {
-    /// Who this worker is; `slots` is taken from here, `held` and `highest_epoch` are filled in.
+    /// Who this worker is; `slots` is taken from here, `held` and `highest_epoch` are filled in, and the time
+    /// is added to `opened`.
     pub hello: Hello,
     /// The most starts to hold beyond free slots, whatever their length. 0: never prefetch.
     pub prefetch_max: u32,

@@ -176,7 +176,9 @@ impl Session {
         self.away();
         self.link = Link::Greeted { heard: now };
         let held = self.held().collect();
-        let hello = Hello { held, highest_epoch: self.known.epoch, ..self.hello.clone() };
+        let since = u64::try_from(now.0.as_nanos()).unwrap_or(u64::MAX);
+        let opened = self.hello.opened.saturating_add(since);
+        let hello = Hello { held, opened, highest_epoch: self.known.epoch, ..self.hello.clone() };
         self.effects.push(Effect::Send(ToScheduler::Hello(hello)));
     }
 

@@ -44,6 +44,7 @@ fn hello(slots: u32) -> Hello {
         shell: true,
         handlers: ["noop".to_owned()].into(),
         demo: false,
+        opened: 0,
         highest_epoch: Epoch(0),
         held: Vec::new(),
         slots,

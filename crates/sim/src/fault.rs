@@ -88,6 +88,8 @@ impl World {
         }
         let now = self.now;
         let me = &mut self.workers[worker];
+        // It hears nothing meanwhile, and does not look either.
+        me.contact = None;
         if let Some(process) = &mut me.process {
             freeze(&mut process.frozen, now, until);
         }

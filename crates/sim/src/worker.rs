@@ -87,6 +87,7 @@ impl Worker {
             shell: true,
             handlers: BTreeSet::new(),
             demo: false,
+            opened: 0,
             highest_epoch: domain::Epoch::default(),
             held: Vec::new(),
             slots,

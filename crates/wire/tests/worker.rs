@@ -43,6 +43,7 @@ fn hello_keeps_everything() {
         shell: true,
         handlers: ["resize".to_owned()].into(),
         demo: true,
+        opened: 9,
         highest_epoch: Epoch(7),
         held: held.map(|phase| HeldAttempt { attempt: attempt(), phase, totals }).to_vec(),
         slots: 4,

@@ -158,6 +158,13 @@ async fn together(
     }
 }
 
+/// Nanoseconds since the machine started, sleep included: an earlier process of this boot has never said a higher number.
+fn since_boot() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let nanos = i128::from(now.tv_sec) * 1_000_000_000 + i128::from(now.tv_nsec);
+    u64::try_from(nanos).unwrap_or(0)
+}
+
 /// Who this worker is, checked before anything is made in its name.
 fn hello(options: &Options, handlers: &Handlers, target: &Target) -> Result<Hello, Fatal> {
     let commands = options.handlers().into_keys();
@@ -169,6 +176,7 @@ fn hello(options: &Options, handlers: &Handlers, target: &Target) -> Result<Hell
         shell: true,
         demo: target.is_loopback() && handlers.is_empty() && !options.no_demo,
         handlers,
+        opened: since_boot(),
         highest_epoch: Epoch(0),
         held: Vec::new(),
         slots: options.slot_count(),

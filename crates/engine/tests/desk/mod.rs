@@ -66,6 +66,7 @@ pub fn hello(name: &str) -> Hello {
         shell: true,
         handlers: std::collections::BTreeSet::new(),
         demo: false,
+        opened: 0,
         highest_epoch: Epoch(0),
         held: Vec::new(),
         slots: 1,

@@ -17,6 +17,7 @@ fn info(worker: &WorkerSnapshot) -> v1::WorkerInfo {
         shell: _,
         handlers,
         demo: _,
+        opened: _,
         highest_epoch: _,
         held: _,
         slots,

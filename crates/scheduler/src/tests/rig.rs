@@ -109,6 +109,7 @@ impl Rig {
             shell: true,
             handlers: Default::default(),
             demo: false,
+            opened: 0,
             highest_epoch: Epoch(0),
             held: Vec::new(),
             slots: 4,

@@ -35,6 +35,7 @@ pub fn hello(wire: v1::WorkerHello) -> Result<Hello> {
         address,
         kill_level,
         version,
+        opened,
     } = wire;
     if !(protocol_min..=protocol_max).contains(&PROTOCOL) {
         let text = format!("protocol: this scheduler speaks {PROTOCOL}, the worker {protocol_min} to {protocol_max}");
@@ -47,6 +48,7 @@ pub fn hello(wire: v1::WorkerHello) -> Result<Hello> {
         shell: executors.iter().any(|e| e == SHELL),
         handlers: handlers.into_iter().collect(),
         demo: demo_handler,
+        opened,
         highest_epoch: Epoch(highest_epoch),
         held: held.into_iter().map(held_attempt).collect::<Result<_>>()?,
         slots,
@@ -65,6 +67,7 @@ pub fn v1_hello(hello: Hello) -> v1::WorkerHello {
         shell,
         handlers,
         demo,
+        opened,
         highest_epoch,
         held,
         slots,
@@ -90,6 +93,7 @@ pub fn v1_hello(hello: Hello) -> v1::WorkerHello {
         address,
         kill_level: kill_level.map_or_else(String::new, |level| level.as_str().into()),
         version,
+        opened,
     }
 }
 

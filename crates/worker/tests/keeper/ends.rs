@@ -191,7 +191,10 @@ async fn what_a_dead_keeper_had_in_its_hands_is_counted_and_what_was_on_disk_is_
     let mut rig = Rig::new().await;
     let id = attempt(1);
     let done = rig.path().join("done");
-    let line = format!("sleep 0.3; head -c 30000000 /dev/zero; touch '{}'; sleep 1000", done.display());
+    let line = format!(
+        "sleep 0.3; head -c 30000000 /dev/zero; echo $$ > '{0}.new'; mv '{0}.new' '{0}'; sleep 1000",
+        done.display()
+    );
     rig.keeper.detached(true).await.expect("sent");
     rig.keeper.start(shell(id, &line)).await.expect("sent");
     let (mut arrived, mut custody) = (Totals::default(), None);
@@ -204,6 +207,21 @@ async fn what_a_dead_keeper_had_in_its_hands_is_counted_and_what_was_on_disk_is_
     }
     while !done.exists() {
         tokio::task::yield_now().await;
+    }
+    // All is out of the pipe, and whoever answers another request isn't within a read of it: how much that one took
+    // nobody would know, and the stream would end there.
+    let pid = std::fs::read_to_string(&done).expect("a number");
+    let pipe = std::fs::File::open(format!("/proc/{}/fd/1", pid.trim())).expect("its stdout");
+    while rustix::io::ioctl_fionread(&pipe).expect("asked") > 0 {
+        tokio::task::yield_now().await;
+    }
+    rig.keeper.start(shell(attempt(2), ":")).await.expect("sent");
+    loop {
+        match rig.next().await {
+            KeeperEvent::Frame(frame) => arrived.add(&frame),
+            KeeperEvent::Exited(_) => break,
+            _ => {}
+        }
     }
     // SAFETY: no memory is involved; it is the keeper that this rig started.
     unsafe { libc::kill(i32::try_from(rig.held.pid).expect("a number"), libc::SIGKILL) };
