@@ -11,7 +11,7 @@ use crate::{
     retention::{self, Retention},
     view::{View, Views},
 };
-use domain::{Ahead, AttemptId, Commit, Error, Fact, Hello, Kind, Order};
+use domain::{Ahead, AttemptId, Commit, Epoch, Error, Fact, Hello, Kind, Order};
 use driver::{Driver, Outcome, Step};
 use engine::{Effect, Input, SessionId};
 use std::time::{Duration, Instant};
@@ -193,9 +193,14 @@ impl<'a> Reign<'a> {
 
     /// Does a step: all answers come in the order of the writer's work.
     fn hand_over(&mut self, step: Step) -> Result<(), Ended> {
+        let epoch = self.mark.epoch;
         match step {
-            Step::Ask(needs) => self.submit(move |store| Answer::Facts(store.facts(&needs))),
-            Step::Ahead(want) => self.submit(move |store| Answer::Ahead(store.ahead(&want))),
+            Step::Ask(needs) => {
+                self.submit(move |store| Answer::Facts(fenced(store, epoch, |store| store.facts(&needs))))
+            }
+            Step::Ahead(want) => {
+                self.submit(move |store| Answer::Ahead(fenced(store, epoch, |store| store.ahead(&want))))
+            }
             Step::Commit(batch) => {
                 self.retention.others();
                 metrics::histogram!("baton_commit_writes").record(batch.writes.len() as f64);
@@ -322,6 +327,17 @@ impl<'a> Reign<'a> {
         }
         self.outbox.clear(&Error::unavailable("the scheduler starts again from its store"));
     }
+}
+
+/// What was read, unless a later reign may have written it.
+fn fenced<T>(
+    store: &mut dyn Store,
+    epoch: Epoch,
+    read: impl FnOnce(&mut dyn Store) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let found = read(store)?;
+    store.fence(epoch)?;
+    Ok(found)
 }
 
 /// The attempts under way among loaded tasks: their stored output has to be told to the engine.

@@ -2,7 +2,7 @@
 //! look, from above, as if the store or the engine had them.
 
 use crate::{plant::Plant, rare::Rare, world::World};
-use domain::{Ahead, Batch, Commit, Fact, Found, Loaded, Need, OnLost, Spec, State, Task, TaskId, Want, Write};
+use domain::{Ahead, Batch, Commit, Epoch, Fact, Found, Loaded, Need, OnLost, Spec, State, Task, TaskId, Want, Write};
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
@@ -73,9 +73,10 @@ impl World {
     }
 
     /// Looks facts up.
-    pub(crate) fn facts(&mut self, needs: &[Need]) -> Result<Vec<Fact>, Failure> {
+    pub(crate) fn facts(&mut self, epoch: Epoch, needs: &[Need]) -> Result<Vec<Fact>, Failure> {
         self.read()?;
         let mut facts = self.disk.store.clone().facts(needs)?;
+        self.fence(epoch)?;
         if self.plan.plant == Some(Plant::AttemptReused) {
             facts.iter_mut().filter_map(|fact| fact.found.as_mut()).for_each(|found| forget_attempt(&mut found.task));
         }
@@ -83,9 +84,10 @@ impl World {
     }
 
     /// Reads ahead.
-    pub(crate) fn ahead(&mut self, want: &Want) -> Result<Ahead, Failure> {
+    pub(crate) fn ahead(&mut self, epoch: Epoch, want: &Want) -> Result<Ahead, Failure> {
         self.read()?;
         let mut ahead = self.disk.store.clone().ahead(want)?;
+        self.fence(epoch)?;
         let (Ahead::Backlog { found, .. } | Ahead::Waiting { found, .. }) = &mut ahead else { return Ok(ahead) };
         if self.plan.plant == Some(Plant::AttemptReused) {
             found.iter_mut().for_each(|Found { task, .. }| forget_attempt(task));
@@ -94,6 +96,15 @@ impl World {
             found.remove(0);
         }
         Ok(ahead)
+    }
+
+    /// What a later reign has written is not read by an earlier one.
+    fn fence(&mut self, epoch: Epoch) -> Result<(), Failure> {
+        let fenced = self.disk.store.clone().fence(epoch);
+        if fenced.is_err() {
+            self.sometimes(Rare::DeposedReader);
+        }
+        fenced
     }
 
     fn read(&mut self) -> Result<(), Failure> {

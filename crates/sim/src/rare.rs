@@ -39,6 +39,8 @@ rare! {
     CommittedAndDied = "a scheduler died between a commit and its effects",
     /// A deposed reign was told by the store.
     Deposed = "a deposed scheduler's commit was refused",
+    /// A deposed reign was told by what it read.
+    DeposedReader = "a deposed scheduler was told so when it read",
     /// A reign's effects left when it was deposed already.
     LateEffects = "effects of a commit left after the next reign had begun",
     /// Output of a deposed reign was not taken.

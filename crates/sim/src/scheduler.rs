@@ -242,10 +242,12 @@ impl World {
 
     /// The writer's thread does its next job; the loop hears of it a little later.
     pub(crate) fn job(&mut self, number: u64) {
-        let Some(job) = self.house.processes.get_mut(&number).and_then(|p| p.jobs.pop_front()) else { return };
+        let Some(process) = self.house.processes.get_mut(&number) else { return };
+        let epoch = process.epoch;
+        let Some(job) = process.jobs.pop_front() else { return };
         let answer = match job {
-            Job::Facts(needs) => self.facts(&needs).map(Answer::Facts),
-            Job::Ahead(want) => self.ahead(&want).map(Answer::Ahead),
+            Job::Facts(needs) => self.facts(epoch, &needs).map(Answer::Facts),
+            Job::Ahead(want) => self.ahead(epoch, &want).map(Answer::Ahead),
             Job::Commit(batch) => self.commit(&batch).map(|_| Answer::Committed),
         };
         let when = self.now + self.rng.ms(0, 3);

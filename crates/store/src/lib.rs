@@ -31,6 +31,9 @@ pub trait Store: Send {
     fn load(&mut self) -> Result<Loaded, Failure>;
     /// Makes a batch durable: it is fsynced when this returns. An empty batch still proves that the epoch is current.
     fn commit(&mut self, batch: &Batch) -> Result<Commit, Failure>;
+    /// Fails, definitely, if `epoch` is not current. Asked after reads, it says that nothing of a later reign was among them:
+    /// whoever decides by his own books must not mix them with those of another.
+    fn fence(&mut self, epoch: Epoch) -> Result<(), Failure>;
     /// Looks up what the engine needs and doesn't hold.
     fn facts(&mut self, needs: &[Need]) -> Result<Vec<Fact>, Failure>;
     /// Reads ahead for the engine.

@@ -166,6 +166,17 @@ fn facts_answer_by_id_and_by_key() {
 }
 
 #[test]
+fn an_earlier_reign_learns_after_a_read_that_it_is_over() {
+    for (name, mut store, _dir) in stores() {
+        let first = store.begin().unwrap().epoch;
+        assert_eq!(store.fence(first), Ok(()), "{name}");
+        let second = store.begin().unwrap().epoch;
+        assert_eq!(store.fence(first), Err(Failure::Definite(Reason::StaleEpoch)), "{name}");
+        assert_eq!(store.fence(second), Ok(()), "{name}");
+    }
+}
+
+#[test]
 fn offered_handlers_are_remembered_once() {
     for (name, mut store, _dir) in stores() {
         let epoch = store.begin().unwrap().epoch;

@@ -132,6 +132,10 @@ impl Store for MemoryStore {
         fault.map_or(Ok(Commit(disk.commit)), |fault| Err(fault.failure))
     }
 
+    fn fence(&mut self, epoch: Epoch) -> Result<(), Failure> {
+        if epoch.0 == self.disk().epoch { Ok(()) } else { Err(Failure::Definite(Reason::StaleEpoch)) }
+    }
+
     fn facts(&mut self, needs: &[Need]) -> Result<Vec<Fact>, Failure> {
         let disk = self.disk();
         let look = |need: &Need| {
@@ -155,11 +159,8 @@ impl Store for MemoryStore {
         after: i64,
         limit: usize,
     ) -> Result<Expired, Failure> {
-        let mut disk = self.disk();
-        if epoch.0 != disk.epoch {
-            return Err(Failure::Definite(Reason::StaleEpoch));
-        }
-        Ok(disk.expire(finished_before, after, limit.max(1)))
+        self.fence(epoch)?;
+        Ok(self.disk().expire(finished_before, after, limit.max(1)))
     }
 
     fn reader(&self) -> Arc<dyn Reader> {

@@ -191,6 +191,10 @@ impl Store for SqliteStore {
         })
     }
 
+    fn fence(&mut self, epoch: Epoch) -> Result<(), Failure> {
+        apply::fence(self.conn()?, epoch)
+    }
+
     fn facts(&mut self, needs: &[Need]) -> Result<Vec<Fact>, Failure> {
         let conn = self.conn()?;
         let look = |need: &Need| {
