@@ -58,6 +58,8 @@ pub enum Command {
     Restore(cmd::backup::Restore),
     /// Look for what is wrong: services, workers, disk, store
     Doctor(cmd::doctor::Doctor),
+    /// Measure how fast it is here: tasks, submits, latency, output, a long backlog
+    Bench(cmd::bench::Bench),
     /// Inside a task: say how far it is
     Progress(cmd::progress::Progress),
     /// Print a completion script for a shell
@@ -68,4 +70,7 @@ pub enum Command {
     Scheduler(scheduler::Options),
     /// Run a worker
     Worker(worker::Options),
+    /// The worker of `bench`
+    #[command(hide = true)]
+    BenchWorker(worker::Options),
 }

@@ -3,6 +3,7 @@
 //! Must never decide anything about tasks: it translates words into calls and answers into words and exit codes.
 
 mod bar;
+mod bench;
 mod cli;
 mod cmd;
 mod ctrl_c;
@@ -42,6 +43,8 @@ fn main() -> ExitCode {
         Command::Gateway(options) => return cmd::services::gateway(options),
         Command::Scheduler(options) => return cmd::services::scheduler(options),
         Command::Worker(options) => return cmd::services::worker(options),
+        Command::BenchWorker(options) => return cmd::bench::worker(options),
+        Command::Bench(args) => cmd::bench::bench(&gateway_url, output, args),
         Command::Progress(args) => cmd::progress::progress(&args),
         Command::Backup(args) => cmd::backup::backup(output, &args),
         Command::Restore(args) => cmd::backup::restore(output, &args),

@@ -110,7 +110,8 @@ fn ballast(dir: &Path) -> Finding {
     }
 }
 
-fn syncs(dir: &Path) -> Finding {
+/// How long it takes here until bytes are on disk.
+pub fn syncs(dir: &Path) -> Finding {
     let path = dir.join(TRIAL);
     let measured = measure(&path);
     let _ = fs::remove_file(&path);
