@@ -24,7 +24,17 @@ fi
 
 mkdir -p "$tools"
 [ -x "$tools/python/bin/python" ] || python3 -m venv "$tools/python" >&2 || say "no Python environment"
-if [ -x "$tools/python/bin/pip" ] && ! "$tools/python/bin/python" -c 'import grpc, grpc_reflection, grpc_requests' 2>/dev/null; then
-  "$tools/python/bin/pip" install --quiet --disable-pip-version-check grpcio grpcio-reflection grpc_requests >&2 ||
+if [ -x "$tools/python/bin/pip" ] && ! "$tools/python/bin/python" -c 'import grpc, grpc_reflection, grpc_requests, grpc_tools' 2>/dev/null; then
+  "$tools/python/bin/pip" install --quiet --disable-pip-version-check grpcio grpcio-reflection grpcio-tools grpc_requests >&2 ||
     say "could not install the Python clients"
+fi
+
+# Unpacked, not installed: the package would start a server of its own.
+if [ ! -x "$tools/prometheus/usr/bin/prometheus" ] && command -v apt-get >/dev/null; then
+  fetched=$(mktemp -d)
+  chmod 777 "$fetched"
+  fetch() { (cd "$fetched" && apt-get download -qq prometheus) >&2; }
+  { fetch || { as_root apt-get update -qq >&2 && fetch; }; } && mkdir -p "$tools/prometheus" &&
+    dpkg-deb -x "$fetched"/prometheus_*.deb "$tools/prometheus" || say "could not fetch prometheus"
+  rm -rf "$fetched"
 fi

@@ -61,6 +61,16 @@ impl Task {
         self.state.live().map(|a| AttemptId { task: self.id, no: a.no })
     }
 
+    /// Since when the attempt under way, or the next one, could have run: since it was accepted or due, or since the one
+    /// before it was over and its back-off too.
+    pub fn ready_since(&self) -> UnixMillis {
+        match (self.ended.last(), self.backed_off.last()) {
+            (Some(_), Some(Some(until))) => *until,
+            (Some(Attempt { ended: Some((stamp, _)), .. }), _) => stamp.at,
+            (Some(_) | None, _) => self.spec.run_at.map_or(self.accepted.at, |at| at.max(self.accepted.at)),
+        }
+    }
+
     /// The number the next attempt gets.
     pub fn next_attempt(&self) -> AttemptNo {
         self.latest().map_or(AttemptNo::FIRST, |a| a.no.next())

@@ -66,7 +66,7 @@ fn answer(effect: &Effect, outcome: Outcome) -> Option<(Caller, Reply)> {
             };
             Some((*caller, reply))
         }
-        Effect::Order(..) | Effect::Publish { .. } | Effect::Close(..) => None,
+        Effect::Order(..) | Effect::Publish { .. } | Effect::Close(..) | Effect::Waited(_) => None,
     }
 }
 

@@ -1,7 +1,8 @@
 //! What may happen once the decision behind it is durable.
 
 use crate::{Caller, SessionId};
-use domain::{Error, Event, Order, StateWord, Tail, TaskId, UnixMillis, WaitReason};
+use domain::{AttemptId, Error, Event, Order, Spec, StateWord, Tail, TaskId, UnixMillis, WaitReason, WorkerId};
+use std::sync::Arc;
 
 /// What may happen after the commit.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -19,6 +20,23 @@ pub enum Effect {
     },
     /// End a worker's stream with this error.
     Close(SessionId, Error),
+    /// Measure: nothing hangs on it.
+    Waited(Waited),
+}
+
+/// How long a task waited until an attempt of it started.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Waited {
+    /// The attempt that started.
+    pub attempt: AttemptId,
+    /// What was asked.
+    pub spec: Arc<Spec>,
+    /// Where it started.
+    pub worker: WorkerId,
+    /// Since when it could have started: accepted, due, or the attempt before it over and its back-off too.
+    pub since: UnixMillis,
+    /// When its worker said that it had.
+    pub until: UnixMillis,
 }
 
 /// An answer.

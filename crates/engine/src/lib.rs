@@ -41,7 +41,7 @@ mod timers;
 mod window;
 mod workers;
 
-pub use effect::{Accepted, Effect, Reply};
+pub use effect::{Accepted, Effect, Reply, Waited};
 pub use input::{Caller, Input, LegacyMessage, NewTask, RetryOf, SessionId};
 pub use placement::{fits, waiting};
 pub use refusal::{Refusal, Refusals};

@@ -1,7 +1,8 @@
 //! Reports: what workers say about attempts. They count only from the worker incarnation that holds the attempt.
 
-use crate::{Engine, Finishing, SessionId, task_machine::Trigger, workers::Credit};
+use crate::{Effect, Engine, Finishing, SessionId, Waited, task_machine::Trigger, workers::Credit};
 use domain::{AttemptId, Ending, EventKind, Now, Offer, Report, ReportKind, State, Tail, WorkerId};
+use std::sync::Arc;
 
 impl Engine {
     pub(crate) fn update(&mut self, now: Now, session: SessionId, reports: Vec<Report>, offer: Option<Offer>) {
@@ -85,11 +86,14 @@ impl Engine {
         let stamp = task.stamp(now.wall);
         live.started = Some(stamp);
         let worker = live.worker.clone();
+        let (spec, since) = (Arc::clone(&task.spec), task.ready_since().min(now.wall));
+        let waited = Waited { attempt, spec, worker: worker.clone(), since, until: now.wall };
         let cancelling = matches!(task.state, State::Cancelling(_));
         let state = if cancelling { State::Cancelling(live) } else { State::Running(live) };
         self.shift(attempt.task, Trigger::Start, state);
         self.stats.started += 1;
         self.publish(attempt.task, stamp, attempt.no.0, EventKind::Started(worker), Tail::default());
+        self.effects.push(Effect::Waited(waited));
     }
 
     /// An attempt ended. It is done only when all output that travelled on its own is stored (GUARANTEES G7).

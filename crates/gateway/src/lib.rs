@@ -3,6 +3,7 @@
 //! Must never hold state that a second gateway beside it would miss, and never touch a store.
 
 mod app;
+mod compat;
 mod grpc;
 mod options;
 mod receipt;
@@ -15,7 +16,7 @@ use domain::limits;
 use service::{Api, Service, Stopping};
 use std::{net::SocketAddr, sync::Arc};
 use upstream::Upstream;
-use wire::v1::gateway_server::GatewayServer;
+use wire::{taskmanager::task_manager_server::TaskManagerServer, v1::gateway_server::GatewayServer};
 
 /// As printed, and as the binary is called.
 const NAME: &str = "Gateway";
@@ -54,7 +55,10 @@ impl Gateway {
         let gateway = GatewayServer::new(grpc::Handlers::new(Arc::clone(&app)))
             .max_decoding_message_size(limits::MESSAGE_BYTES)
             .max_encoding_message_size(limits::MESSAGE_BYTES);
-        let api = Api::new(wire::DESCRIPTOR).serving(receipt::Keeping(gateway));
+        let older = TaskManagerServer::new(compat::TaskManager::new(app))
+            .max_decoding_message_size(limits::MESSAGE_BYTES)
+            .max_encoding_message_size(limits::MESSAGE_BYTES);
+        let api = Api::new(wire::DESCRIPTOR).serving(receipt::Keeping(gateway)).serving(receipt::Keeping(older));
         // Both end only with the service: dropping them when it is done joins them.
         tokio::select! {
             served = self.service.serve(api, &stopping) => served?,

@@ -15,7 +15,6 @@ const STORE_CHECK: &str = "store-check";
 /// Starts it. What it finds is logged, counted, and said on /readyz.
 pub(crate) fn start(data_dir: &Path, readiness: Readiness) -> io::Result<()> {
     let file = store::sqlite::examine::file(data_dir);
-    metrics::gauge!("baton_store_damaged").set(0.0);
     let work = move || {
         // Of this thread alone, on Linux. At the usual priority it is as right, only less polite.
         let _ = rustix::process::nice(NICE);

@@ -141,6 +141,7 @@ impl Core {
             driver.push(Input::OutputStored { attempt, frames });
         }
         self.retention.begin(Instant::now());
+        self.views.begin();
         let (story, views, retention) = (&self.story, &mut self.views, &mut self.retention);
         let Opened { store_id, epoch, commit, .. } = opened;
         let mark = Watermark { store_id, epoch, commit };
@@ -209,6 +210,7 @@ async fn serve(
 
 /// Takes a message, and those that wait behind it.
 fn take(reign: &mut Reign<'_>, message: Message, messages: &mut mpsc::Receiver<Message>) -> Result<(), Ended> {
+    metrics::histogram!("baton_mailbox_messages").record((messages.len() + 1) as f64);
     reign.take(message)?;
     while reign.driver.backlog() < INPUTS
         && let Ok(message) = messages.try_recv()

@@ -5,6 +5,7 @@
 use crate::{
     clock::Clock,
     gap::{Gap, Receipts},
+    gauges,
     mailbox::Message,
     outbox::Outbox,
     replies::{Replies, Waiting},
@@ -284,12 +285,13 @@ impl<'a> Reign<'a> {
 
     /// Lets the effects of a durable batch happen, in order.
     async fn release(&mut self, effects: Vec<Effect>) {
-        let mut events = Vec::new();
+        let (mut events, mut waits) = (Vec::new(), Vec::new());
         let mut orders: std::collections::BTreeMap<SessionId, Vec<Order>> = std::collections::BTreeMap::new();
         for effect in effects {
             match effect {
                 Effect::Reply(caller, reply) => self.replies.answer(caller, reply),
                 Effect::Publish { event, tail } => events.push((event, tail)),
+                Effect::Waited(waited) => waits.push(waited),
                 Effect::Order(session, order) => orders.entry(session).or_default().push(order),
                 Effect::Close(session, error) => {
                     tracing::warn!(session = session.0, reason = %error, "Worker session refused or ended");
@@ -298,6 +300,8 @@ impl<'a> Reign<'a> {
                 }
             }
         }
+        gauges::waited(&waits);
+        gauges::stored(&events.iter().map(|(_, tail)| tail).collect::<Vec<_>>());
         // The story before the orders: it must know of an attempt before its output can arrive.
         if !events.is_empty() {
             self.story.publish(events).await;

@@ -36,6 +36,7 @@ pub async fn run(options: Options, stopping: Stopping) -> service::Result<()> {
     let (reader, ballast) = (store.reader(), store.ballast());
     let writer = Writer::start(Box::new(store))?;
     let service = Service::listen("Scheduler", listen, true, &common).await?;
+    crate::gauges::begin();
     let readiness = service.readiness();
     readiness.waiting("store", "the store is being opened");
     let (handle, messages) = mailbox();

@@ -35,12 +35,19 @@ pub(crate) struct Views {
     to: watch::Sender<View>,
     last: Option<Instant>,
     stale: bool,
+    /// What /metrics was told of this reign.
+    told: Stats,
 }
 
 impl Views {
     pub fn new() -> (Self, watch::Receiver<View>) {
         let (to, from) = watch::channel(View::default());
-        (Self { to, last: None, stale: false }, from)
+        (Self { to, last: None, stale: false, told: Stats::default() }, from)
+    }
+
+    /// A reign begins: its engine counts from 0.
+    pub fn begin(&mut self) {
+        self.told = Stats::default();
     }
 
     /// Publishes a new view, unless the last one is young: then it is due later.
@@ -52,7 +59,7 @@ impl Views {
         self.last = Some(Instant::now());
         self.stale = false;
         let view = view();
-        crate::gauges::set(&view);
+        crate::gauges::set(&view, &mut self.told);
         self.to.send_replace(view);
     }
 

@@ -1,6 +1,6 @@
 //! A bound port: refused with a reason, or held until it is served.
 
-use crate::{Fatal, Options, Readiness, guard::Guard};
+use crate::{Fatal, Options, Readiness, guard::Guard, metrics};
 use std::{io, net::SocketAddr};
 use tokio::net::TcpListener;
 
@@ -30,6 +30,8 @@ impl Service {
                 .hint("listen on 127.0.0.1, or say --insecure if the network is trusted"));
         }
         let listener = bind(addr, asked).await?;
+        // From here on everything that is counted counts.
+        metrics::handle();
         let addr = listener.local_addr().map_err(|error| cannot(addr, &error))?;
         let guard = Guard::new(addr, &options.public_host, &options.allow_origin);
         let stop_timeout = options.stop_timeout;

@@ -60,7 +60,6 @@ impl Service {
         let shared = Arc::new(Shared { router, guard, stopping: stopping.clone(), abort: CancellationToken::new() });
         let (tracker, permits) =
             (TaskTracker::new(), Arc::new(Semaphore::new(descriptors::for_connections(CONNECTIONS))));
-        metrics::handle();
         say(&format!("{name} service listening on {addr}"));
         let accept = async {
             loop {

@@ -324,6 +324,7 @@ impl World {
                     self.send_orders(number, session, orders.remove(&session).unwrap_or_default());
                     self.close_session(number, session);
                 }
+                Effect::Waited(_) => {}
             }
         }
         for (session, orders) in orders {

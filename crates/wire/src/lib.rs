@@ -36,5 +36,11 @@ pub mod v1 {
     tonic::include_proto!("orchestrator.v1");
 }
 
+/// Generated from `proto/taskmanager`.
+#[allow(clippy::all, clippy::pedantic, missing_docs)]
+pub mod taskmanager {
+    tonic::include_proto!("taskmanager");
+}
+
 /// The compiled descriptor set, for reflection and for the compatibility check.
 pub const DESCRIPTOR: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptor.bin"));

@@ -209,7 +209,7 @@ impl Core {
         run_us: u64,
         tree_gone: bool,
     ) {
-        self.meters.exited(&exit);
+        self.meters.exited(&exit, run_us);
         if is_direct(attempt) {
             self.direct.exited(attempt, &exit, &result, unix_ms());
             let count = self.direct.count();

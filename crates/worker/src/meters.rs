@@ -11,6 +11,8 @@ pub(crate) struct Meters {
     started: u64,
     output_bytes: u64,
     finished: BTreeMap<&'static str, u64>,
+    /// Seconds that attempts ran.
+    runs: Vec<f64>,
 }
 
 impl Meters {
@@ -20,7 +22,10 @@ impl Meters {
         metrics::describe_gauge!("baton_worker_running", "Attempts that run");
         metrics::describe_counter!("baton_worker_started_total", "Attempts started");
         metrics::describe_counter!("baton_worker_finished_total", "Attempts ended, by outcome");
+        metrics::describe_histogram!("baton_worker_run_seconds", "From an attempt's start to its end");
         metrics::describe_counter!("baton_worker_output_bytes_total", "Bytes of output that attempts wrote");
+        metrics::counter!("baton_worker_started_total").increment(0);
+        metrics::counter!("baton_worker_output_bytes_total").increment(0);
         metrics::gauge!("baton_worker_slots").set(slots);
         Self::default()
     }
@@ -33,7 +38,7 @@ impl Meters {
         self.output_bytes += bytes as u64;
     }
 
-    pub fn exited(&mut self, exit: &Exit) {
+    pub fn exited(&mut self, exit: &Exit, run_us: u64) {
         let outcome = match exit {
             Exit::Code(0) => "completed",
             Exit::Code(_) | Exit::Signal(_) | Exit::HandlerError(_) => "failed",
@@ -42,6 +47,9 @@ impl Meters {
             Exit::Killed => "killed",
         };
         *self.finished.entry(outcome).or_default() += 1;
+        if !matches!(exit, Exit::NotStarted(_)) {
+            self.runs.push(run_us as f64 / 1e6);
+        }
     }
 
     /// Ends that have no exit are seen where they are reported.
@@ -66,6 +74,10 @@ impl Meters {
         }
         if self.output_bytes > 0 {
             metrics::counter!("baton_worker_output_bytes_total").increment(std::mem::take(&mut self.output_bytes));
+        }
+        if !self.runs.is_empty() {
+            let run = metrics::histogram!("baton_worker_run_seconds");
+            self.runs.drain(..).for_each(|seconds| run.record(seconds));
         }
         for (outcome, count) in std::mem::take(&mut self.finished) {
             metrics::counter!("baton_worker_finished_total", "outcome" => outcome).increment(count);

@@ -232,7 +232,7 @@ impl Desk {
                 Order::Drain => format!("{s}: drain"),
             }),
             Effect::Close(SessionId(s), error) => Some(format!("{s}: close {}", error.text())),
-            Effect::Reply(..) | Effect::Publish { .. } => None,
+            Effect::Reply(..) | Effect::Publish { .. } | Effect::Waited(_) => None,
         };
         self.effects.iter().filter_map(order).collect()
     }
@@ -243,7 +243,7 @@ impl Desk {
             Effect::Publish { event: Event { stamp, kind, .. }, .. } => {
                 Some(format!("{} {}", stamp.event, words(kind)))
             }
-            Effect::Order(..) | Effect::Reply(..) | Effect::Close(..) => None,
+            Effect::Order(..) | Effect::Reply(..) | Effect::Close(..) | Effect::Waited(_) => None,
         };
         self.effects.iter().filter_map(event).collect()
     }

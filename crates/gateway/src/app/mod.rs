@@ -46,6 +46,8 @@ pub(crate) struct App {
 impl App {
     /// The app, and the loop that its submits go through: it has to run.
     pub(crate) fn new(upstream: Upstream, readiness: Readiness) -> (Arc<Self>, Submissions) {
+        metrics::describe_counter!("baton_gateway_tasks_submitted_total", "Tasks accepted through this gateway");
+        metrics::counter!("baton_gateway_tasks_submitted_total").increment(0);
         let ids = Arc::<Ids>::default();
         let patience = Patience::new(readiness.clone());
         let (submitter, submissions) = coalesce::channel(patience.clone(), Arc::clone(&ids));

@@ -97,6 +97,7 @@ fn write(
         let Some(done) = append(output.as_mut(), &frames, queue) else { return };
         let mut last = BTreeMap::new();
         if done {
+            crate::gauges::stored_bytes(frames.iter().map(|placed| placed.frame.data.len() as u64).sum());
             last.extend(frames.iter().map(|placed| (placed.frame.attempt, placed.frame.number)));
         }
         // The story first: the engine may end the task on the word that follows, and that event comes after the frames.
