@@ -24,8 +24,8 @@ fi
 
 mkdir -p "$tools"
 [ -x "$tools/python/bin/python" ] || python3 -m venv "$tools/python" >&2 || say "no Python environment"
-if [ -x "$tools/python/bin/pip" ] && ! "$tools/python/bin/python" -c 'import grpc, grpc_reflection, grpc_requests, grpc_tools' 2>/dev/null; then
-  "$tools/python/bin/pip" install --quiet --disable-pip-version-check grpcio grpcio-reflection grpcio-tools grpc_requests >&2 ||
+if [ -x "$tools/python/bin/pip" ] && ! "$tools/python/bin/python" -c 'import grpc, google.protobuf, grpc_reflection, grpc_requests, grpc_tools' 2>/dev/null; then
+  "$tools/python/bin/pip" install --quiet --disable-pip-version-check grpcio protobuf grpcio-reflection grpcio-tools grpc_requests >&2 ||
     say "could not install the Python clients"
 fi
 

@@ -84,6 +84,20 @@ fn nothing_that_was_promised_has_changed() {
     }
 }
 
+/// The Python worker makes its messages from a copy of the descriptor: without comments, which are most of it.
+#[test]
+fn the_python_worker_has_this_contract() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../clients/python/baton/orchestrator.binpb");
+    let mut set = FileDescriptorSet::decode(wire::DESCRIPTOR).unwrap();
+    set.file.iter_mut().for_each(|file| file.source_code_info = None);
+    let current = set.encode_to_vec();
+    if std::env::var_os("UPDATE_BASELINE").is_some() {
+        fs::write(&path, &current).unwrap();
+    }
+    let same = fs::read(&path).unwrap_or_default() == current;
+    assert!(same, "clients/python has an older contract; UPDATE_BASELINE=1 cargo test -p wire gives it this one");
+}
+
 /// What clients of the older system have compiled in (CONTRACT 2).
 #[test]
 fn the_older_systems_messages_have_their_numbers() {

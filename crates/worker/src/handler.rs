@@ -1,4 +1,4 @@
-//! Handlers: code of this process that runs tasks by name.
+//! Handlers: code of this process that runs tasks by name. [`crate`] shows a whole program.
 //!
 //! A handler ends with its process: its attempts are lost when the worker is killed, and start anew elsewhere. What must
 //! outlive the worker is a command (`--handler NAME=COMMAND`).
@@ -17,8 +17,9 @@ pub trait Handler: Send + Sync + 'static {
     fn name(&self) -> &str;
 
     /// Runs one attempt. Polled on the worker's only thread, the first time at once: what takes long must be awaited or
-    /// spawned elsewhere. `payload` is the task's or, of a member of an array without one, its entry. When the attempt is cancelled or out of time, [`HandlerContext::cancelled`] returns; the
-    /// future is dropped if it isn't done the kill grace later.
+    /// spawned elsewhere. `payload` is the task's or, of a member of an array without one, its entry. When the attempt is
+    /// cancelled or out of time, [`HandlerContext::cancelled`] returns; the future is dropped if it isn't done the kill
+    /// grace (`--kill-grace`) later. What it spawned elsewhere has to look for itself.
     fn run(&self, context: HandlerContext, payload: Vec<u8>) -> HandlerFuture;
 }
 
@@ -33,6 +34,11 @@ pub struct HandlerContext {
 }
 
 impl HandlerContext {
+    /// The task's id; of an array's member `ARRAY.INDEX`.
+    pub fn task_id(&self) -> String {
+        self.attempt.task.to_string()
+    }
+
     /// Which task, and which attempt of it.
     pub fn attempt(&self) -> AttemptId {
         self.attempt
@@ -72,12 +78,42 @@ impl Handlers {
         self
     }
 
+    /// Adds a function: called with the attempt's context and the payload, its future gives the result's bytes, or why it
+    /// failed, for people.
+    #[must_use]
+    pub fn with_fn<F, R>(self, name: &str, run: F) -> Self
+    where
+        F: Fn(HandlerContext, Vec<u8>) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<Vec<u8>, String>> + Send + 'static,
+    {
+        self.with(Function { name: name.to_owned(), run })
+    }
+
     pub(crate) fn get(&self, name: &str) -> Option<&Arc<dyn Handler>> {
         self.0.get(name)
     }
 
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
+    }
+}
+
+/// A handler that is a function.
+struct Function<F> {
+    name: String,
+    run: F,
+}
+
+impl<F, R> Handler for Function<F>
+where
+    F: Fn(HandlerContext, Vec<u8>) -> R + Send + Sync + 'static,
+    R: Future<Output = Result<Vec<u8>, String>> + Send + 'static,
+{
+    fn name(&self) -> &str {
+        &self.name
+    }
+    fn run(&self, context: HandlerContext, payload: Vec<u8>) -> HandlerFuture {
+        Box::pin((self.run)(context, payload))
     }
 }
 

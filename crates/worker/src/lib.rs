@@ -24,6 +24,7 @@ mod run;
 mod seen;
 mod transport;
 
+pub use domain::AttemptId;
 pub use handler::{Handler, HandlerContext, HandlerFuture, Handlers};
 pub use options::Options;
 pub use run::{Embedding, main, run};

@@ -48,6 +48,13 @@ impl Default for Embedding {
     }
 }
 
+impl Embedding {
+    /// A program whose `main` is [`main`], with these handlers.
+    pub fn of(handlers: Handlers) -> Self {
+        Self { handlers, ..Self::default() }
+    }
+}
+
 /// The worker's `main`: `args` begin with the program's name. `worker keeper …` becomes the keeper.
 pub fn main(args: impl IntoIterator<Item = OsString>, embedding: Embedding) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();

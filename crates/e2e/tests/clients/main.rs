@@ -1,0 +1,7 @@
+//! Workers and clients in the languages that users write them in, against the real services.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod python;
+mod python_worker;
+mod sharing;
