@@ -7,7 +7,7 @@ pub mod chaos;
 mod cluster;
 mod commands;
 mod failing_sync;
-mod http;
+pub mod http;
 mod measure;
 mod network;
 mod noop;
