@@ -26,6 +26,7 @@ fn start(n: u64) -> Order {
         priority: 0,
         queue: "default".into(),
         run_at: None,
+        start_within: None,
         array: None,
     };
     Order::Start(Start { attempt: attempt(n), spec: Arc::new(spec), class: 1, entry: None })

@@ -35,8 +35,10 @@ prop_compose! {
               run_at_ms in prop_oneof![0..10_000_i64, any::<i64>()], array in proptest::option::of(array()), on_lost in -1..5_i32,
               run in proptest::option::of(shell().prop_map(Run::Shell))) -> v1::TaskSpec {
         let payload = if run.is_some() { Vec::new() } else { payload };
+        // As varied as the timeout.
+        let start_within_ms = timeout_ms.unwrap_or(0);
         v1::TaskSpec { name, description, payload, timeout_secs, max_retries, idempotency_key, worker, labels, priority,
-                       queue, timeout_ms, run_at_ms, on_lost, array, run }
+                       queue, timeout_ms, run_at_ms, on_lost, array, start_within_ms, run }
     }
 }
 

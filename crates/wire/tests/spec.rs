@@ -48,6 +48,7 @@ fn what_is_left_out_has_its_default() {
         queue: "default".into(),
         run_at: None,
         array: None,
+        start_within: None,
     };
     assert_eq!(spec, expected);
 }
@@ -82,6 +83,9 @@ fn wrong_values_are_refused_by_the_name_of_their_field() {
         ("payload", v1::TaskSpec { payload: vec![0; 1_048_577], ..handler() }),
         ("payload", v1::TaskSpec { payload: vec![1], ..shell("true") }),
         ("timeout_secs", v1::TaskSpec { timeout_secs: -1, ..handler() }),
+        ("start_within_ms", v1::TaskSpec { start_within_ms: -1, ..handler() }),
+        ("start_within_ms", v1::TaskSpec { start_within_ms: 2_592_000_001, ..handler() }),
+        ("start_within_ms", v1::TaskSpec { start_within_ms: 1, ..array(&[(1, 2)], &[]) }),
         ("timeout_secs", v1::TaskSpec { timeout_secs: i32::MIN, timeout_ms: Some(5), ..handler() }),
         ("timeout_secs", v1::TaskSpec { timeout_secs: month + 1, ..handler() }),
         ("timeout_ms", v1::TaskSpec { timeout_ms: Some(-1), ..handler() }),
@@ -145,9 +149,11 @@ fn everything_asked_arrives() {
         queue: "q".into(),
         run_at: Some(UnixMillis(1_700_000_000_000)),
         array: Some(ArraySpec { ranges: Ranges::parse("1-3,7").unwrap(), entries: false }),
+        start_within: None,
     };
     assert_eq!(Spec::try_from(v1::TaskSpec::from(&spec)), Ok(spec.clone()));
     spec.run = Run::Handler(HandlerRun { payload: vec![1, 0, 2] });
+    (spec.array, spec.start_within) = (None, Some(Duration::from_millis(1_500)));
     for ms in [1, 999, 1_000, 1_500, 300_000, 2_592_000_000] {
         spec.timeout = Some(Duration::from_millis(ms));
         assert_eq!(Spec::try_from(v1::TaskSpec::from(&spec)), Ok(spec.clone()), "{ms}");

@@ -1,9 +1,11 @@
 //! What is refused, with which status, always in the same form; what other origins may; and what schemathesis makes of it.
 
 use crate::{submit, tool};
-use e2e::{Cluster, Gate, connected, http, skip};
+use e2e::{Cluster, Gate, connected, eventually, http, skip};
 use serde_json::json;
 use std::{
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
     process::Command,
     sync::{
         Arc,
@@ -13,83 +15,148 @@ use std::{
     time::Duration,
 };
 
-#[test]
-fn every_documented_error_is_reached_and_has_the_same_form() {
-    let mut cluster = Cluster::start(1);
-    connected(&cluster, 1);
-    let at = cluster.http_address;
+type Headers<'a> = &'a [(&'a str, &'a str)];
+/// Method, path, headers, body; the status, and what the error must say.
+type Case<'a> = (&'a str, &'a str, Headers<'a>, &'a str, u16, &'a str);
+
+const JSON: Headers<'static> = &[("content-type", "application/json")];
+const UNKNOWN: &str = "/tasks/0199a0b2-6d1c-7000-8a4f-3c2b1d0e9f88";
+
+/// Makes a request that is refused, and gives the methods that are allowed instead, if it is about that.
+fn refused(at: SocketAddr, (method, path, headers, body, status, said): Case) -> Option<String> {
+    let answer = http::http(at, method, path, headers, body);
+    let problem = answer.json();
+    let shown = format!("{method} {path} {}: {problem}", &body[..body.len().min(80)]);
+    let fields: Vec<_> = problem.as_object().unwrap().keys().collect();
+    let text = |field: &str| problem[field].as_str().unwrap_or_default();
+    assert_eq!((answer.status, fields.len()), (status, 2), "{shown}");
+    assert!(text("error").contains(said) && !text("details").is_empty(), "{shown}");
+    assert_eq!(answer.header("content-type"), Some("application/json"), "{shown}");
+    answer.header("allow").map(str::to_owned)
+}
+
+/// A task that runs until its gate is opened.
+fn running(cluster: &Cluster) -> String {
+    connected(cluster, 1);
     let gate = Gate::new(cluster.dir(), "gate");
-    let running = submit(&cluster, &gate.line());
+    let id = submit(cluster, &gate.line());
     gate.begun(1);
-    let (retry, unknown) = (format!("/tasks/{running}/retry"), "/tasks/0199a0b2-6d1c-7000-8a4f-3c2b1d0e9f88");
-    let (of_running, large) = (format!("/tasks/{running}"), format!("{{\"cmd\": \"{}\"}}", "x".repeat(17 << 20)));
+    id
+}
+
+#[test]
+fn what_is_wrong_with_a_body_is_named_by_its_field() {
+    let cluster = Cluster::start(0);
+    let table: &[(&str, &str, &str)] = &[
+        ("/tasks/shell", "", "empty"),
+        ("/tasks/shell", "{\"cmd\": ", "not JSON"),
+        ("/tasks/shell", "{\"cmd\": \"true\"} x", "not JSON"),
+        ("/tasks/shell", "[1]", "invalid type"),
+        ("/tasks/shell", "{}", "cmd"),
+        ("/tasks/shell", "{\"cmd\": \" \"}", "cmd: "),
+        ("/tasks/shell", "{\"cmd\": 1}", "cmd: "),
+        ("/tasks/shell", "{\"cmd\": \"true\", \"comand\": 1}", "comand"),
+        ("/tasks/shell", "{\"cmd\": \"true\", \"timeout\": -1}", "timeout: "),
+        ("/tasks/shell", "{\"cmd\": \"true\", \"timeout\": 2592001}", "timeout: "),
+        ("/tasks/shell", "{\"cmd\": \"true\", \"timeout\": \"5m\"}", "timeout: "),
+        ("/tasks/shell", "{\"cmd\": \"true\", \"agent_id\": \"a/b\"}", "agent_id: "),
+        ("/agents/w0/shell", "{}", "cmd"),
+        ("/tasks", "{\"shell\": {\"command\": \"true\", \"env\": {\"A\": 1}}}", "shell.env.A: "),
+        ("/tasks", "{\"name\": \"h\", \"payload_base64\": \"%\"}", "payload_base64: "),
+        ("/tasks", "{\"name\": \"h\", \"on_lost\": \"hope\"}", "on_lost: "),
+        ("/tasks/batch", "{\"tasks\": []}", "tasks: "),
+        ("/tasks/batch", "{\"tasks\": [{\"name\": \"a\"}, {\"name\": \"\"}]}", "tasks[1].name: "),
+    ];
+    for (path, body, said) in table {
+        refused(cluster.http_address, ("POST", path, JSON, body, 400, said));
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_path_or_a_query_is_named() {
+    let cluster = Cluster::start(1);
+    let id = running(&cluster);
+    let (stream, output) = (format!("/stream?ref={id}"), format!("/tasks/{id}/output?stream=both"));
+    let table: &[(&str, Headers, &str)] = &[
+        ("/tasks/last", &[], "task_id: "),
+        ("/tasks/%ff", &[], "path"),
+        ("/tasks?status=running", &[], "status: "),
+        ("/tasks?limit=0", &[], "limit: "),
+        ("/tasks?limit=x", &[], "limit: "),
+        ("/tasks?cursor=x", &[], "cursor: "),
+        ("/tasks?stauts=failed", &[], "stauts"),
+        ("/stream", &[], "ref: "),
+        ("/stream?ref=1", &[], "task_id: "),
+        (&stream, &[("last-event-id", "x")], "Last-Event-ID: "),
+        (&output, &[], "stream: "),
+    ];
+    for (path, headers, said) in table {
+        refused(cluster.http_address, ("GET", path, headers, "", 400, said));
+    }
+}
+
+#[test]
+fn every_other_error_has_its_status_and_the_same_form() {
+    let mut cluster = Cluster::start(1);
+    let at = cluster.http_address;
+    let id = running(&cluster);
+    let large = format!("{{\"cmd\": \"{}\"}}", "x".repeat(17 << 20));
     let keyed = |line: &str| json!({ "idempotency_key": "k", "shell": { "command": line } }).to_string();
     assert_eq!(http::http(at, "POST", "/tasks", &[], &keyed("true")).status, 200);
-    let json: &[(&str, &str)] = &[("content-type", "application/json")];
-    // Method, path, headers, body; status, and what the error must name.
-    let table: &[(&str, &str, &[(&str, &str)], &str, u16, &str)] = &[
-        ("POST", "/tasks/shell", json, "", 400, "empty"),
-        ("POST", "/tasks/shell", json, "{\"cmd\": ", 400, "not JSON"),
-        ("POST", "/tasks/shell", json, "{\"cmd\": \"true\"} x", 400, "not JSON"),
-        ("POST", "/tasks/shell", json, "[1]", 400, "invalid type"),
-        ("POST", "/tasks/shell", json, "{}", 400, "cmd"),
-        ("POST", "/tasks/shell", json, "{\"cmd\": \" \"}", 400, "cmd: "),
-        ("POST", "/tasks/shell", json, "{\"cmd\": 1}", 400, "cmd: "),
-        ("POST", "/tasks/shell", json, "{\"cmd\": \"true\", \"comand\": 1}", 400, "comand"),
-        ("POST", "/tasks/shell", json, "{\"cmd\": \"true\", \"timeout\": -1}", 400, "timeout: "),
-        ("POST", "/tasks/shell", json, "{\"cmd\": \"true\", \"timeout\": 2592001}", 400, "timeout: "),
-        ("POST", "/tasks/shell", json, "{\"cmd\": \"true\", \"timeout\": \"5m\"}", 400, "timeout: "),
-        ("POST", "/tasks/shell", json, "{\"cmd\": \"true\", \"agent_id\": \"a/b\"}", 400, "agent_id: "),
-        ("POST", "/tasks", json, "{\"shell\": {\"command\": \"true\", \"env\": {\"A\": 1}}}", 400, "shell.env.A: "),
-        ("POST", "/tasks", json, "{\"name\": \"h\", \"payload_base64\": \"%\"}", 400, "payload_base64: "),
-        ("POST", "/tasks/batch", json, "{\"tasks\": []}", 400, "tasks: "),
-        ("POST", "/tasks/batch", json, "{\"tasks\": [{\"name\": \"a\"}, {\"name\": \"\"}]}", 400, "tasks[1].name: "),
-        ("GET", "/tasks/last", &[], "", 400, "task_id: "),
-        ("GET", "/tasks/%ff", &[], "", 400, "path"),
-        ("GET", "/tasks?status=running", &[], "", 400, "status: "),
-        ("GET", "/tasks?limit=0", &[], "", 400, "limit: "),
-        ("GET", "/tasks?limit=x", &[], "", 400, "limit: "),
-        ("GET", "/tasks?cursor=x", &[], "", 400, "cursor: "),
-        ("GET", "/tasks?stauts=failed", &[], "", 400, "stauts"),
-        ("GET", "/stream", &[], "", 400, "ref: "),
-        ("GET", "/stream?ref=1", &[], "", 400, "task_id: "),
-        ("GET", &format!("/stream?ref={running}"), &[("last-event-id", "x")], "", 400, "Last-Event-ID: "),
-        ("GET", &format!("/tasks/{running}/output?stream=both"), &[], "", 400, "stream: "),
+    let table: &[Case] = &[
         ("GET", "/tasks", &[("origin", "https://evil.example")], "", 403, "--allow-origin"),
-        ("GET", unknown, &[], "", 404, "no task"),
-        ("DELETE", unknown, &[], "", 404, "no task"),
-        ("GET", &format!("{unknown}/events"), &[], "", 404, "no task"),
-        ("GET", &format!("{unknown}/explain"), &[], "", 404, "no task"),
-        ("POST", &format!("{unknown}/retry"), &[], "", 404, "no task"),
-        ("GET", &unknown.replace("/tasks/", "/stream?ref="), &[], "", 404, "no task"),
-        ("GET", &format!("/tasks/{running}/output?attempt=9"), &[], "", 404, "no attempt 9"),
+        ("GET", UNKNOWN, &[], "", 404, "no task"),
+        ("DELETE", UNKNOWN, &[], "", 404, "no task"),
+        ("GET", &format!("{UNKNOWN}/events"), &[], "", 404, "no task"),
+        ("GET", &format!("{UNKNOWN}/explain"), &[], "", 404, "no task"),
+        ("POST", &format!("{UNKNOWN}/retry"), &[], "", 404, "no task"),
+        ("GET", &UNKNOWN.replace("/tasks/", "/stream?ref="), &[], "", 404, "no task"),
+        ("GET", &format!("/tasks/{id}/output?attempt=9"), &[], "", 404, "no attempt 9"),
         ("POST", "/workers/nobody/drain", &[], "", 404, "nobody"),
         ("GET", "/nothing", &[], "", 404, "route"),
-        ("PUT", &of_running, json, "{}", 405, "method"),
-        ("POST", "/healthz", json, "{}", 405, "method"),
-        ("POST", &retry, &[], "", 409, "running"),
-        ("POST", "/tasks", json, &keyed("false"), 409, "idempotency_key: "),
-        ("POST", "/tasks/shell", json, &large, 413, "bytes"),
+        ("POST", "/healthz", JSON, "{}", 405, "method"),
+        ("POST", &format!("/tasks/{id}/retry"), &[], "", 409, "running"),
+        ("POST", "/tasks", JSON, &keyed("false"), 409, "idempotency_key: "),
+        ("POST", "/tasks/shell", JSON, &large, 413, "bytes"),
         ("POST", "/tasks/shell", &[("content-type", "text/plain")], "{\"cmd\": \"true\"}", 415, "application/json"),
         ("GET", "/tasks", &[("host", "evil.example")], "", 421, "--public-host"),
     ];
-    let refused = |(method, path, headers, body, status, named): &(&str, &str, &[(&str, &str)], &str, u16, &str)| {
-        let answer = http::http(at, method, path, headers, body);
-        let said = answer.json();
-        let fields: Vec<_> = said.as_object().unwrap().keys().collect();
-        let (error, details) =
-            (said["error"].as_str().unwrap_or_default(), said["details"].as_str().unwrap_or_default());
-        let shown = &body[..body.len().min(80)];
-        assert_eq!((answer.status, fields.len()), (*status, 2), "{method} {path} {shown}: {said}");
-        assert!(error.contains(named) && !details.is_empty(), "{method} {path} {shown}: {said}");
-        assert_eq!(answer.header("content-type"), Some("application/json"), "{method} {path}");
-        answer.header("allow").map(str::to_owned)
-    };
-    let allows: Vec<_> = table.iter().map(refused).collect();
-    assert!(allows.iter().flatten().any(|allow| allow.contains("get") && allow.contains("delete")), "{allows:?}");
+    for case in table {
+        refused(at, *case);
+    }
+    let allow = refused(at, ("PUT", &format!("/tasks/{id}"), JSON, "{}", 405, "method"));
+    assert!(allow.as_ref().is_some_and(|allow| allow.contains("get") && allow.contains("delete")), "{allow:?}");
     cluster.kill_scheduler();
-    refused(&("POST", "/tasks/shell", json, "{\"cmd\": \"true\"}", 503, "scheduler"));
-    refused(&("GET", "/tasks", &[], "", 503, "scheduler"));
+    refused(at, ("POST", "/tasks/shell", JSON, "{\"cmd\": \"true\"}", 503, "scheduler"));
+    refused(at, ("GET", "/tasks", &[], "", 503, "scheduler"));
+}
+
+#[test]
+fn a_full_disk_is_a_limit_that_is_reached() {
+    let mut cluster = Cluster::empty();
+    cluster.scheduler_args = ["--min-free-disk", "900TiB"].map(String::from).into();
+    cluster.start_scheduler();
+    cluster.start_gateway();
+    let answer = eventually("the scheduler to look at its disk", || {
+        let answer = http::post(cluster.http_address, "/tasks/shell", &json!({ "cmd": "true" }));
+        (answer.status == 429).then_some(answer)
+    });
+    assert!(answer.json()["details"].as_str().unwrap().contains("try again later"), "{answer:?}");
+}
+
+#[test]
+fn a_body_that_does_not_come_is_given_up() {
+    let mut cluster = Cluster::empty();
+    cluster.start_gateway();
+    let mut socket = TcpStream::connect(cluster.http_address).unwrap();
+    write!(
+        socket,
+        "POST /tasks/shell HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 20\r\n\r\n{{"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("\"error\":"), "{answer}");
 }
 
 #[test]

@@ -50,6 +50,27 @@ fn a_list_leaves_out_payload_and_result() {
 }
 
 #[test]
+fn a_workers_tasks_are_also_those_that_wait_for_it() {
+    for (name, mut store, _dir) in stores() {
+        let pinned = |n, worker: &str| with_spec(queued(n), |spec| spec.worker = Some(WorkerId::new(worker)));
+        fill(store.as_mut(), &[queued(1), pinned(2, "there"), pinned(3, "elsewhere")]);
+        let there = TaskFilter { worker: Some(WorkerId::new("there")), ..TaskFilter::default() };
+        assert_eq!(ids(store.as_ref(), &there), [id(2)], "{name}");
+    }
+}
+
+#[test]
+fn what_waits_in_two_lines_is_listed_once() {
+    for (name, mut store, _dir) in stores() {
+        let patient = |n| with_spec(queued(n), |spec| spec.start_within = Some(std::time::Duration::from_secs(1)));
+        fill(store.as_mut(), &[patient(1), queued(2), patient(3)]);
+        let states = vec![StateWord::Queued, StateWord::Delayed, StateWord::BackingOff];
+        let pending = TaskFilter { states, ..TaskFilter::default() };
+        assert_eq!(ids(store.as_ref(), &pending), [id(3), id(2), id(1)], "{name}");
+    }
+}
+
+#[test]
 fn filters_narrow_a_list() {
     for (name, mut store, _dir) in stores() {
         let mut tasks: Vec<Task> = (0..).zip(states()).map(|(n, state)| in_state(queued(n), state)).collect();

@@ -75,6 +75,10 @@ impl History {
                 *books = Members::new(books.counts.total(), StateWord::Delayed);
             }
         }
+        if task.array.is_none() && self.dice.roll(4) == 0 {
+            let within = std::time::Duration::from_millis(self.dice.roll(4));
+            task = with_spec(alike(task), |spec| spec.start_within = Some(within));
+        }
         // Some keep the place of an earlier one, as retries do.
         let kept = self.dice.roll(4) == 0;
         task.ready_seq = if kept { 1 + self.dice.roll(self.next_place) } else { self.next_place };
@@ -270,7 +274,7 @@ fn windows(store: &mut dyn Store, limit: usize) -> Vec<String> {
         assert!(all.len() < 10_000, "pages come to an end");
         all.push(format!("{answer:?}"));
         let Ahead::Waiting { found, more: follow, .. } = answer else { panic!("what waits was asked for") };
-        let place = |task: &Task| WaitPlace { due_ms: task.state.due().unwrap().at.0, id: task.id };
+        let place = |task: &Task| WaitPlace { due_ms: task.due().unwrap().at.0, id: task.id };
         (after, more) = (found.last().map(|last| place(&last.task)).or(after), follow);
     }
     all

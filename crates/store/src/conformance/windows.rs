@@ -111,13 +111,16 @@ fn what_waits_for_time_comes_the_earliest_due_first() {
             vec![backs_off(1, 50), delayed(2, 40), backs_off(3, 50), delayed(4, 50), queued(5), delayed(6, -1)];
         tasks.push(Task { state: State::Pending(Wait::Delayed(due(45))), ..array(7, "1-3") });
         tasks.push(array(8, "1-3"));
+        // It waits for its first start, in the backlog as well, and no longer than that.
+        let patient = with_spec(queued(9), |spec| spec.start_within = Some(std::time::Duration::from_secs(1)));
+        tasks.push(patient);
         let (epoch, mut scribe) = fill(store.as_mut(), &tasks);
         for rank in 0..2 {
             scribe.member(id(8), rank, |member| in_state(member, State::Pending(Wait::BackingOff(due(50)))));
         }
         commit(store.as_mut(), epoch, &mut scribe);
         let mut expected = [6, 2, 7, 1, 3, 4].map(id).to_vec();
-        expected.extend([id(8).member(1), id(8).member(2)]);
+        expected.extend([id(8).member(1), id(8).member(2), id(9)]);
         for limit in 1..10 {
             let (mut ids, mut after, mut more) = (Vec::new(), None, true);
             while more {
@@ -125,7 +128,7 @@ fn what_waits_for_time_comes_the_earliest_due_first() {
                 let Ahead::Waiting { after: behind, found, more: follow } = answer else { panic!() };
                 assert_eq!(behind, after, "{name}");
                 ids.extend(found.iter().map(|found| found.task.id));
-                let place = |task: &Task| WaitPlace { due_ms: task.state.due().unwrap().at.0, id: task.id };
+                let place = |task: &Task| WaitPlace { due_ms: task.due().unwrap().at.0, id: task.id };
                 after = found.last().map(|last| place(&last.task)).or(after);
                 more = follow;
             }
