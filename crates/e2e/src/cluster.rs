@@ -19,6 +19,8 @@ pub struct Cluster {
     pub scheduler_address: SocketAddr,
     /// The gateway's address.
     pub gateway_address: SocketAddr,
+    /// The gateway's address for HTTP.
+    pub http_address: SocketAddr,
     /// The scheduler.
     pub scheduler: Option<Process>,
     /// The gateway.
@@ -46,6 +48,7 @@ impl Cluster {
             dir: TempDir::with_prefix("baton-e2e-").unwrap_or_else(|e| panic!("no temporary directory: {e}")),
             scheduler_address: free_address(),
             gateway_address: free_address(),
+            http_address: free_address(),
             scheduler: None,
             gateway: None,
             workers: Vec::new(),
@@ -180,6 +183,7 @@ impl Cluster {
     pub fn baton(&self, args: &[&str]) -> Command {
         let mut command = Command::new(binary("baton"));
         command.args(args).env("BATON_GATEWAY", format!("http://{}", self.gateway_address));
+        command.env("BATON_HTTP_LISTEN", self.http_address.to_string());
         command.current_dir(self.dir());
         command
     }
@@ -196,6 +200,8 @@ impl Cluster {
                 command.env_remove(key);
             }
         }
+        // By its variable: builds that know nothing of the port are started as well.
+        command.env("BATON_HTTP_LISTEN", self.http_address.to_string());
         command.envs(self.environment.iter().cloned()).current_dir(self.dir())
     }
 }

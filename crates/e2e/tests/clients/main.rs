@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod following;
+mod node;
 mod python;
 mod python_worker;
+mod samples;
 mod sharing;
