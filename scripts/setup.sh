@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the tests use besides Rust: system tools and Python's gRPC clients. What can't be installed is
+# Installs what the tests use besides Rust: system tools, a browser, and clients for gRPC and HTTP that aren't ours. What can't be installed is
 # named, and the tests that need it say that they were skipped. Idempotent.
 set -euo pipefail
 tools=$1
@@ -16,6 +16,9 @@ command -v strace >/dev/null || missing+=(strace)
 command -v iptables >/dev/null || missing+=(iptables)
 command -v faketime >/dev/null || missing+=(faketime)
 command -v unshare >/dev/null || missing+=(util-linux)
+command -v curl >/dev/null || missing+=(curl)
+command -v npm >/dev/null || missing+=(nodejs npm)
+command -v chromium >/dev/null || missing+=(chromium)
 if [ ${#missing[@]} -gt 0 ] && command -v apt-get >/dev/null; then
   say "installing ${missing[*]}"
   { as_root apt-get update -qq && as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"; } >&2 ||
@@ -27,4 +30,16 @@ mkdir -p "$tools"
 if [ -x "$tools/python/bin/pip" ] && ! "$tools/python/bin/python" -c 'import grpc, google.protobuf, grpc_reflection, grpc_requests' 2>/dev/null; then
   "$tools/python/bin/pip" install --quiet --disable-pip-version-check grpcio protobuf grpcio-reflection grpc_requests >&2 ||
     say "could not install the Python clients"
+fi
+
+# A Python of its own: what schemathesis needs must not decide which gRPC clients there are.
+[ -x "$tools/schemathesis/bin/python" ] || python3 -m venv "$tools/schemathesis" >&2 || say "no Python environment"
+if [ -x "$tools/schemathesis/bin/pip" ] && [ ! -x "$tools/schemathesis/bin/schemathesis" ]; then
+  "$tools/schemathesis/bin/pip" install --quiet --disable-pip-version-check 'schemathesis>=4,<5' >&2 || say "could not install schemathesis"
+fi
+
+# The third major version is the last one for Node 18.
+if command -v npm >/dev/null && [ ! -d "$tools/node/node_modules/eventsource" ]; then
+  mkdir -p "$tools/node"
+  npm install --silent --no-audit --no-fund --prefix "$tools/node" eventsource@3 >&2 || say "could not install eventsource"
 fi

@@ -32,6 +32,8 @@ pub struct Spec {
     pub run_at: Option<UnixMillis>,
     /// It is an array: each member runs this spec.
     pub array: Option<ArraySpec>,
+    /// How long it may wait for its first start; `None`: as long as need be.
+    pub start_within: Option<Duration>,
 }
 
 /// The key under which repeated submits are one task, and a hash of what was submitted.
@@ -95,6 +97,12 @@ impl Spec {
         }
         if self.run_at.is_some_and(|at| at.0 < 0 || at.0 > limits::RUN_AT_MS) {
             return Err(Error::field("run_at_ms", "must be a time between 1970 and the year 2200, in milliseconds"));
+        }
+        if self.start_within.is_some_and(|t| t > limits::TIMEOUT) {
+            return Err(Error::field("start_within_ms", "is over 30 days"));
+        }
+        if self.start_within.is_some() && self.array.is_some() {
+            return Err(Error::field("start_within_ms", "must be 0 for an array"));
         }
         check_word("queue", &self.queue, limits::QUEUE_CHARS, true)?;
         check_labels("labels", &self.labels)?;

@@ -1,9 +1,10 @@
 //! A task: what was asked, where it stands, and what happened so far.
 
 use crate::{
-    Attempt, AttemptId, AttemptNo, Ending, Event, EventKind, Exit, Final, Members, Place, Progress, Spec, Stamp, State,
+    Attempt, AttemptId, AttemptNo, Due, Ending, Event, EventKind, Exit, Final, Members, Place, Progress, Spec, Stamp,
+    State,
 };
-use crate::{TaskId, UnixMillis, WorkerId};
+use crate::{TaskId, UnixMillis, Wait, WorkerId};
 use std::sync::Arc;
 
 /// A task with its whole history but for progress events, which have rows of their own. An array and each of its members
@@ -69,6 +70,30 @@ impl Task {
     /// The worker of the latest attempt.
     pub fn worker(&self) -> Option<&WorkerId> {
         self.latest().map(|a| &a.worker)
+    }
+
+    /// The worker of the latest attempt or, before the first, the one that it waits for; members tell of attempts only.
+    pub fn assigned(&self) -> Option<&WorkerId> {
+        self.worker().or(self.spec.worker.as_ref().filter(|_| self.id.index().is_none()))
+    }
+
+    /// When something is due though nobody acts: the end of a wait for time, or of a queued task's patience.
+    pub fn due(&self) -> Option<Due> {
+        match &self.state {
+            State::Pending(Wait::Queued) => self.patience(),
+            State::Pending(Wait::BackingOff(_) | Wait::Delayed(_)) => self.state.due(),
+            State::Dispatched(_) | State::Running(_) | State::Cancelling(_) | State::Begun { .. } | State::Final(_) => {
+                None
+            }
+        }
+    }
+
+    /// Until when it may wait for its first start.
+    fn patience(&self) -> Option<Due> {
+        let never_started = || self.attempts().all(|attempt| attempt.started.is_none());
+        let within = self.spec.start_within.filter(|_| self.array.is_none() && never_started())?;
+        let since = self.spec.run_at.map_or(self.accepted.at, |at| at.max(self.accepted.at));
+        Some(Due::after(since, within))
     }
 
     /// Counts the next event.

@@ -26,6 +26,7 @@ fn spec() -> Spec {
         priority: 0,
         queue: "default".into(),
         run_at: None,
+        start_within: None,
         array: None,
     }
 }

@@ -7,6 +7,7 @@ pub mod chaos;
 mod cluster;
 mod commands;
 mod failing_sync;
+pub mod http;
 mod measure;
 mod network;
 mod noop;

@@ -35,6 +35,10 @@ fn a_port_in_use_is_named_with_a_hint() {
         assert!(text.contains(&format!("error: address {address} is already in use")), "{name}: {text}");
         assert!(text.contains("hint:"), "{name}: {text}");
     }
+    let args = ["--listen", "127.0.0.1:0", "--http-listen", &address];
+    let text = stderr(&refused(&cluster, "gateway", &args));
+    assert!(text.contains(&format!("error: address {address} is already in use")), "{text}");
+    assert!(text.contains("hint:") && text.contains("--http-listen"), "{text}");
 }
 
 #[test]
@@ -87,7 +91,7 @@ fn listening_beyond_this_machine_must_be_asked_for() {
         assert!(text.contains("error:") && text.contains("--insecure"), "{name}: {text}");
     }
     let mut command = Command::new(binary("gateway"));
-    command.args(["--listen", "0.0.0.0:0", "--insecure"]);
+    command.args(["--listen", "0.0.0.0:0", "--http-listen", "127.0.0.1:0", "--insecure"]);
     let mut gateway = Process::start("gateway", cluster.dir(), &mut command);
     assert!(gateway.listening().ip().is_unspecified());
 }
@@ -124,7 +128,7 @@ fn every_port_answers_health_readiness_and_metrics_and_no_foreign_host() {
     let mut worker = Process::start("w0", cluster.dir(), &mut cluster.worker_command(0));
     let address = worker.listening();
     cluster.workers.push(Some(worker));
-    for address in [cluster.scheduler_address, cluster.gateway_address, address] {
+    for address in [cluster.scheduler_address, cluster.gateway_address, cluster.http_address, address] {
         assert_eq!(http(address, "/healthz", "localhost").0, 200);
         e2e::eventually("readiness", || (http(address, "/readyz", "localhost").0 == 200).then_some(()));
         let (code, metrics) = http(address, "/metrics", "127.0.0.1");

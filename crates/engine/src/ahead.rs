@@ -130,8 +130,7 @@ impl Engine {
 
     fn waits_read(&mut self, now: Now, after: Option<WaitPlace>, found: Vec<Found>, more: bool) {
         if self.waits.answered(after) {
-            let place =
-                |found: &Found| found.task.state.due().map(|due| WaitPlace { due_ms: due.at.0, id: found.task.id });
+            let place = |found: &Found| found.task.due().map(|due| WaitPlace { due_ms: due.at.0, id: found.task.id });
             let reach = if more { Reach::UpTo(found.last().and_then(place)) } else { Reach::All };
             for place in self.waits.widen(reach) {
                 self.arm(now, place);

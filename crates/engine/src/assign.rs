@@ -29,6 +29,7 @@ impl Engine {
         };
         if head.task.array.is_none() {
             self.classes.remove(class, place);
+            self.leave_waits(place.id);
             self.dispatch(now, place.id, worker);
             return self.want_class(class);
         }

@@ -83,7 +83,7 @@ fn is_queued(task: &Task) -> bool {
 }
 
 fn wait_place(task: &Task) -> Option<WaitPlace> {
-    task.state.due().map(|due| WaitPlace { due_ms: due.at.0, id: task.id })
+    task.due().map(|due| WaitPlace { due_ms: due.at.0, id: task.id })
 }
 
 impl Engine {
@@ -129,26 +129,37 @@ impl Engine {
     /// Puts a task at its place among those of its class, or among those that wait for time.
     pub(crate) fn line_up(&mut self, now: Now, id: TaskId) {
         let Some(resident) = self.tasks.get(&id) else { return };
-        let class = resident.class;
-        if is_queued(&resident.task) {
-            let place = resident.task.place();
-            let out = self.classes.push(class, place);
-            self.release_all(out.into_iter().map(|place| place.id));
+        let (class, queued) = (resident.class, is_queued(&resident.task));
+        let (place, wait) = (resident.task.place(), wait_place(&resident.task));
+        // First both places, then whoever must go: what stands in one of the windows stays in memory.
+        let mut out = Vec::new();
+        if queued {
+            out.extend(self.classes.push(class, place).into_iter().map(|place| place.id));
+        }
+        if let Some(wait) = wait {
+            out.extend(self.waits.push(wait, self.config.window).into_iter().map(|place| place.id));
+            if self.waits.contains(wait) {
+                self.arm(now, wait);
+            }
+        }
+        self.release_all(out.into_iter());
+        if queued {
             self.want_class(class);
         }
-        let Some(place) = self.tasks.get(&id).and_then(|r| wait_place(&r.task)) else { return };
-        let out = self.waits.push(place, self.config.window);
-        if self.waits.contains(place) {
-            self.arm(now, place);
-        }
-        self.release_all(out.into_iter().map(|place| place.id));
     }
 
     /// Sets the timer of a task that waits for time.
     pub(crate) fn arm(&mut self, now: Now, place: WaitPlace) {
-        if let Some(due) = self.tasks.get(&place.id).and_then(|r| r.task.state.due()) {
+        if let Some(due) = self.tasks.get(&place.id).and_then(|r| r.task.due()) {
             self.timers.set(now.mono + due.left(now.wall), Timer::Due(place));
         }
+    }
+
+    /// A task is given to a worker: its patience is no longer tried.
+    pub(crate) fn leave_waits(&mut self, id: TaskId) {
+        let Some(wait) = self.tasks.get(&id).and_then(|r| wait_place(&r.task)) else { return };
+        self.waits.remove(wait);
+        self.want_waits();
     }
 
     /// Takes a task from wherever it waits.
@@ -170,8 +181,8 @@ impl Engine {
 
     /// Whether a task that waits must be in memory, by where it stands: nothing may fall behind a cursor (PROTOCOL P4.3).
     pub fn covers(&self, task: &Task) -> bool {
-        if let Some(place) = wait_place(task) {
-            return self.waits.reaches(place);
+        if wait_place(task).is_some_and(|place| self.waits.reaches(place)) {
+            return true;
         }
         if !is_queued(task) {
             return false;
@@ -189,12 +200,11 @@ impl Engine {
             return true;
         }
         let next = |place: Place| self.classes.get(resident.class).is_some_and(|class| class.window.contains(place));
+        let due = || wait_place(&resident.task).is_some_and(|place| self.waits.contains(place));
         match &resident.task.state {
             State::Dispatched(_) | State::Running(_) | State::Cancelling(_) => true,
-            State::Pending(Wait::Queued) | State::Begun { .. } => next(resident.task.place()),
-            State::Pending(Wait::BackingOff(_) | Wait::Delayed(_)) => {
-                wait_place(&resident.task).is_some_and(|place| self.waits.contains(place))
-            }
+            State::Pending(Wait::Queued) | State::Begun { .. } => next(resident.task.place()) || due(),
+            State::Pending(Wait::BackingOff(_) | Wait::Delayed(_)) => due(),
             State::Final(_) => false,
         }
     }

@@ -14,7 +14,7 @@ pub enum Trigger {
     Succeed,
     /// The attempt failed, for good.
     Fail,
-    /// The attempt ran out of time, for good.
+    /// The attempt ran out of time, for good; or nobody started the task for as long as it may wait.
     TimeOut,
     /// The attempt failed and is tried again after a while.
     BackOff,
@@ -32,11 +32,12 @@ use StateWord::{BackingOff, Cancelled, Cancelling, Completed, Delayed, Dispatche
 use Trigger::{Assign, BackOff, Cancel, Due, Fail, Gone, Requeue, Start, Succeed, TimeOut};
 
 /// The table: from, why, to. What isn't here cannot happen.
-pub const TRANSITIONS: [(StateWord, Trigger, StateWord); 23] = [
+pub const TRANSITIONS: [(StateWord, Trigger, StateWord); 24] = [
     (Delayed, Due, Queued),
     (Delayed, Cancel, Cancelled),
     (Queued, Assign, Dispatched),
     (Queued, Cancel, Cancelled),
+    (Queued, TimeOut, TimedOut),
     (BackingOff, Due, Queued),
     (BackingOff, Cancel, Cancelled),
     (Dispatched, Start, Running),

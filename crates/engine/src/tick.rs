@@ -1,7 +1,7 @@
 //! Tick: what was due.
 
 use crate::{Engine, array_machine::ArrayTrigger, task_machine::Trigger, timers::Timer};
-use domain::{Now, State, StateWord, Wait, WaitPlace};
+use domain::{Final, Now, State, StateWord, Tail, TaskId, Wait, WaitPlace};
 
 impl Engine {
     pub(crate) fn tick(&mut self, now: Now) {
@@ -18,12 +18,26 @@ impl Engine {
         }
     }
 
+    /// Nobody has started a task for as long as it may wait.
+    fn run_out(&mut self, now: Now, id: TaskId) {
+        self.leave_line(id);
+        let Some(resident) = self.tasks.get_mut(&id) else { return };
+        let task = resident.edit();
+        let (stamp, attempt) = (task.stamp(now.wall), task.latest().map_or(0, |a| a.no.0));
+        let seconds = task.spec.start_within.unwrap_or_default().as_secs_f64();
+        let end = Final::TimedOut(format!("not started within {seconds}s"));
+        self.conclude(now, id, attempt, Trigger::TimeOut, end, stamp, Tail::default());
+    }
+
     /// A back-off or delay is over: the task takes its place (PROTOCOL P4.3).
     fn due(&mut self, now: Now, place: WaitPlace) {
         let Some(resident) = self.tasks.get(&place.id) else { return };
         // The timer may be an older wait's.
-        if resident.task.state.due().is_none_or(|due| due.at.0 != place.due_ms) {
+        if resident.task.due().is_none_or(|due| due.at.0 != place.due_ms) {
             return;
+        }
+        if resident.task.state.word() == StateWord::Queued {
+            return self.run_out(now, place.id);
         }
         let class = resident.class;
         let rest = resident.task.array.as_ref().map(|books| books.rest(resident.task.members()));

@@ -4,10 +4,12 @@
 
 mod app;
 mod grpc;
+mod http;
 mod options;
 mod receipt;
 mod upstream;
 
+pub use http::openapi;
 pub use options::Options;
 
 use app::App;
@@ -20,28 +22,35 @@ use wire::v1::gateway_server::GatewayServer;
 /// As printed, and as the binary is called.
 const NAME: &str = "Gateway";
 
-/// A gateway that holds its port and doesn't serve yet.
+/// A gateway that holds its ports and doesn't serve yet.
 #[derive(Debug)]
 pub struct Gateway {
     service: Service,
+    web: Service,
     upstream: Upstream,
 }
 
 impl Gateway {
-    /// Takes the port.
+    /// Takes the ports.
     ///
     /// # Errors
-    /// [`service::Fatal`], with a hint, if the port or the scheduler's URL can't be used.
+    /// [`service::Fatal`], with a hint, if a port or the scheduler's URL can't be used.
     pub async fn listen(options: &Options) -> service::Result<Self> {
         let upstream = Upstream::new(&options.scheduler)?;
-        // The default is asked for as well: clients look for the gateway there.
+        // The defaults are asked for as well: clients look for the gateway there.
         let service = Service::listen(NAME, options.listen, true, &options.service).await?;
-        Ok(Self { service, upstream })
+        let web = service.beside(options.http_listen, "--http-listen", &options.service).await?;
+        Ok(Self { service, web, upstream })
     }
 
-    /// The real address.
+    /// The real address of gRPC.
     pub fn addr(&self) -> SocketAddr {
         self.service.addr()
+    }
+
+    /// The real address of HTTP.
+    pub fn http_addr(&self) -> SocketAddr {
+        self.web.addr()
     }
 
     /// Serves until a stop is asked for, prints both lines, and has joined all its tasks when it returns.
@@ -55,9 +64,12 @@ impl Gateway {
             .max_decoding_message_size(limits::MESSAGE_BYTES)
             .max_encoding_message_size(limits::MESSAGE_BYTES);
         let api = Api::new(wire::DESCRIPTOR).serving(receipt::Keeping(gateway));
-        // Both end only with the service: dropping them when it is done joins them.
+        let web = Api::plain(http::routes(app));
+        tracing::info!(address = %self.web.addr(), "HTTP listening");
+        let serving = async { tokio::try_join!(self.service.serve(api, &stopping), self.web.serve(web, &stopping)) };
+        // The others end only with the service: dropping them when it is done joins them.
         tokio::select! {
-            served = self.service.serve(api, &stopping) => served?,
+            served = serving => served.map(drop)?,
             () = submissions.run(self.upstream.clone()) => {}
             () = self.upstream.watch(readiness) => {}
         }

@@ -9,6 +9,9 @@ pub struct Options {
     /// Where clients call; port 0 takes any
     #[arg(long, value_name = "ADDR", value_parser = service::address, default_value = "127.0.0.1:50051", env = "BATON_LISTEN")]
     pub listen: SocketAddr,
+    /// Where HTTP clients call: JSON and event streams; port 0 takes any, and the log says which
+    #[arg(long, value_name = "ADDR", value_parser = service::address, default_value = "127.0.0.1:8080", env = "BATON_HTTP_LISTEN")]
+    pub http_listen: SocketAddr,
     /// Where the scheduler is
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:50052", env = "BATON_SCHEDULER")]
     pub scheduler: String,

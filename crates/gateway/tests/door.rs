@@ -373,8 +373,16 @@ async fn a_client_finds_a_restarted_gateway_and_goes_on() {
     door.close().await;
     let scheduler_url = format!("http://{}", running.addr);
     let listen = addr.to_string();
-    let options: gateway::Options =
-        service::parse_from(["gateway", "--listen", &listen, "--scheduler", &scheduler_url]).unwrap();
+    let options: gateway::Options = service::parse_from([
+        "gateway",
+        "--listen",
+        &listen,
+        "--http-listen",
+        "127.0.0.1:0",
+        "--scheduler",
+        &scheduler_url,
+    ])
+    .unwrap();
     let stopping = service::Stopping::new();
     let again = tokio::spawn(gateway::run(options, stopping.clone()));
     let rest: Vec<_> = story.map(|event| event.unwrap().id).collect().await;

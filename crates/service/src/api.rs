@@ -1,4 +1,4 @@
-//! The gRPC services of one port, with what every port has besides: health and reflection.
+//! What one port serves: gRPC services, with health and reflection beside them, or plain HTTP.
 
 use crate::Fatal;
 use std::convert::Infallible;
@@ -11,12 +11,19 @@ pub struct Api {
     routes: Routes,
     names: Vec<&'static str>,
     descriptors: Vec<&'static [u8]>,
+    /// Without gRPC: these routes alone.
+    plain: Option<axum::Router>,
 }
 
 impl Api {
     /// `descriptor` is the encoded descriptor set of the services to come, for reflection.
     pub fn new(descriptor: &'static [u8]) -> Self {
-        Self { routes: Routes::default(), names: Vec::new(), descriptors: vec![descriptor] }
+        Self { routes: Routes::default(), names: Vec::new(), descriptors: vec![descriptor], plain: None }
+    }
+
+    /// A port without gRPC. What has a route and not the method is the router's own to answer.
+    pub fn plain(routes: axum::Router) -> Self {
+        Self { routes: Routes::default(), names: Vec::new(), descriptors: Vec::new(), plain: Some(routes) }
     }
 
     /// Serves this as well. Its message limits are the service's own to set.
@@ -35,6 +42,9 @@ impl Api {
     /// All routes, health and reflection included, with what sets the health of the services.
     pub(crate) fn finish(self) -> Result<(axum::Router, Health), Fatal> {
         let (reporter, health) = health_reporter();
+        if let Some(plain) = self.plain {
+            return Ok((plain, Health { reporter, names: self.names }));
+        }
         let mut routes = self.routes.add_service(health);
         let builder = || {
             let mut builder = tonic_reflection::server::Builder::configure()

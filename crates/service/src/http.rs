@@ -16,14 +16,15 @@ struct Shared {
     stopping: Stopping,
 }
 
-/// Adds the routes to those of gRPC.
-pub(crate) fn routes(grpc: Router, readiness: Readiness, stopping: Stopping) -> Router {
+/// Adds the routes to those of the port.
+pub(crate) fn routes(own: Router, readiness: Readiness, stopping: Stopping) -> Router {
     let plain = Router::new()
         .route("/healthz", get(async || Json(json!({ "status": "alive" }))))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics_text))
+        .method_not_allowed_fallback(wrong_method)
         .with_state(Shared { readiness, stopping });
-    grpc.reset_fallback().merge(plain).fallback(unknown)
+    own.reset_fallback().merge(plain).fallback(unknown)
 }
 
 async fn readyz(State(shared): State<Shared>) -> Response {
@@ -40,6 +41,12 @@ async fn metrics_text() -> Response {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics::handle().render()).into_response()
 }
 
+/// The answer to a method that a route doesn't have; which it has stands in `Allow`.
+pub async fn wrong_method() -> Response {
+    let body = json!({ "error": "the route has no such method", "details": "the methods that it has stand in Allow" });
+    (StatusCode::METHOD_NOT_ALLOWED, Json(body)).into_response()
+}
+
 async fn unknown(headers: HeaderMap) -> Response {
     refuse(is_grpc(&headers), StatusCode::NOT_FOUND, "no such route")
 }
@@ -52,7 +59,11 @@ pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
 /// An error in the caller's language. A gRPC client that asks for an unknown route gets UNIMPLEMENTED, as it expects.
 pub(crate) fn refuse(grpc: bool, status: StatusCode, text: &'static str) -> Response {
     if !grpc {
-        return (status, Json(json!({ "error": text }))).into_response();
+        let details = match status {
+            StatusCode::NOT_FOUND => "see /openapi.json of a gateway's HTTP port for the routes that there are",
+            _ => "the check of Host and Origin keeps foreign web pages out, on loopback too",
+        };
+        return (status, Json(json!({ "error": text, "details": details }))).into_response();
     }
     let unimplemented = status == StatusCode::NOT_FOUND;
     // 12 UNIMPLEMENTED, 7 PERMISSION_DENIED: the only two that a gRPC caller can get from here.

@@ -22,6 +22,7 @@ mod stopping;
 pub use api::Api;
 pub use config::{parse, parse_from};
 pub use fatal::Fatal;
+pub use http::wrong_method;
 pub use listen::Service;
 pub use options::{LogFormat, Options, address, duration};
 pub use readiness::Readiness;

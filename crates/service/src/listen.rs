@@ -16,6 +16,8 @@ pub struct Service {
     pub(crate) guard: Guard,
     pub(crate) readiness: Readiness,
     pub(crate) stop_timeout: std::time::Duration,
+    /// It prints that it listens; a second port of the same service doesn't.
+    pub(crate) prints: bool,
 }
 
 impl Service {
@@ -25,15 +27,21 @@ impl Service {
     /// # Errors
     /// [`Fatal`], with a hint, if the port is taken or may not be listened on.
     pub async fn listen(name: &'static str, addr: SocketAddr, asked: bool, options: &Options) -> Result<Self, Fatal> {
-        if !addr.ip().is_loopback() && !options.insecure {
-            return Err(Fatal::new(format!("listening on {addr} would let anybody who reaches it run commands"))
-                .hint("listen on 127.0.0.1, or say --insecure if the network is trusted"));
-        }
-        let listener = bind(addr, asked).await?;
-        let addr = listener.local_addr().map_err(|error| cannot(addr, &error))?;
+        let (listener, addr) = take(addr, asked, "--listen", options).await?;
         let guard = Guard::new(addr, &options.public_host, &options.allow_origin);
         let stop_timeout = options.stop_timeout;
-        Ok(Self { name, listener, addr, guard, readiness: Readiness::default(), stop_timeout })
+        Ok(Self { name, listener, addr, guard, readiness: Readiness::default(), stop_timeout, prints: true })
+    }
+
+    /// A second port of the same service: as ready as the first, and silent. `flag` is what its address is chosen with.
+    ///
+    /// # Errors
+    /// As [`Self::listen`].
+    pub async fn beside(&self, addr: SocketAddr, flag: &str, options: &Options) -> Result<Self, Fatal> {
+        let (listener, addr) = take(addr, true, flag, options).await?;
+        let guard = Guard::new(addr, &options.public_host, &options.allow_origin);
+        let (name, stop_timeout, readiness) = (self.name, self.stop_timeout, self.readiness());
+        Ok(Self { name, listener, addr, guard, readiness, stop_timeout, prints: false })
     }
 
     /// The real address.
@@ -47,26 +55,41 @@ impl Service {
     }
 }
 
-async fn bind(first: SocketAddr, asked: bool) -> Result<TcpListener, Fatal> {
+async fn take(
+    addr: SocketAddr,
+    asked: bool,
+    flag: &str,
+    options: &Options,
+) -> Result<(TcpListener, SocketAddr), Fatal> {
+    if !addr.ip().is_loopback() && !options.insecure {
+        return Err(Fatal::new(format!("listening on {addr} would let anybody who reaches it run commands"))
+            .hint("listen on 127.0.0.1, or say --insecure if the network is trusted"));
+    }
+    let listener = bind(addr, asked, flag).await?;
+    let addr = listener.local_addr().map_err(|error| cannot(addr, flag, &error))?;
+    Ok((listener, addr))
+}
+
+async fn bind(first: SocketAddr, asked: bool, flag: &str) -> Result<TcpListener, Fatal> {
     let mut addr = first;
     loop {
         match TcpListener::bind(addr).await {
             Ok(listener) => return Ok(listener),
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
                 let next = addr.port().checked_add(1).filter(|port| !asked && port - first.port() < PORTS_TRIED);
-                let Some(port) = next else { return Err(taken(first)) };
+                let Some(port) = next else { return Err(taken(first, flag)) };
                 addr.set_port(port);
             }
-            Err(error) => return Err(cannot(addr, &error)),
+            Err(error) => return Err(cannot(addr, flag, &error)),
         }
     }
 }
 
-fn taken(addr: SocketAddr) -> Fatal {
+fn taken(addr: SocketAddr, flag: &str) -> Fatal {
     Fatal::new(format!("address {addr} is already in use"))
-        .hint("stop what listens there, or choose another with --listen ADDR (port 0 takes any)")
+        .hint(format!("stop what listens there, or choose another with {flag} ADDR (port 0 takes any)"))
 }
 
-fn cannot(addr: SocketAddr, error: &io::Error) -> Fatal {
-    Fatal::new(format!("cannot listen on {addr}: {error}")).hint("choose another address with --listen ADDR")
+fn cannot(addr: SocketAddr, flag: &str, error: &io::Error) -> Fatal {
+    Fatal::new(format!("cannot listen on {addr}: {error}")).hint(format!("choose another address with {flag} ADDR"))
 }

@@ -49,19 +49,22 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 impl Service {
     /// Answers until a stop is asked for, then lets calls end within half the stop timeout; the other half is for what the
-    /// caller has to put away. Prints that it listens; see [`Self::say_stopped`] for the other line.
+    /// caller has to put away. Prints that it listens, unless it is a second port; see [`Self::say_stopped`] for the other
+    /// line.
     ///
     /// # Errors
     /// [`Fatal`] if the descriptors given to `api` are broken.
     pub async fn serve(self, api: Api, stopping: &Stopping) -> Result<(), Fatal> {
-        let Self { name, listener, addr, guard, readiness, stop_timeout } = self;
-        let (grpc, health) = api.finish()?;
-        let router = http::routes(grpc, readiness.clone(), stopping.clone());
+        let Self { name, listener, addr, guard, readiness, stop_timeout, prints } = self;
+        let (routes, health) = api.finish()?;
+        let router = http::routes(routes, readiness.clone(), stopping.clone());
         let shared = Arc::new(Shared { router, guard, stopping: stopping.clone(), abort: CancellationToken::new() });
         let (tracker, permits) =
             (TaskTracker::new(), Arc::new(Semaphore::new(descriptors::for_connections(CONNECTIONS))));
         metrics::handle();
-        say(&format!("{name} service listening on {addr}"));
+        if prints {
+            say(&format!("{name} service listening on {addr}"));
+        }
         let accept = async {
             loop {
                 // Never closed.

@@ -15,9 +15,9 @@ pub(crate) fn ready(task: &Task) -> Option<u64> {
     waits.then_some(task.ready_seq)
 }
 
-/// When a row that waits for time is due, in Unix milliseconds.
+/// When a row that waits for time is due, or that waits for its first start no longer than that, in Unix milliseconds.
 pub(crate) fn due_ms(task: &Task) -> Option<i64> {
-    task.state.due().map(|due| due.at.0)
+    task.due().map(|due| due.at.0)
 }
 
 /// The place behind an array's last member's.

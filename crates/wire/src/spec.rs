@@ -31,6 +31,7 @@ pub fn spec(wire: v1::TaskSpec) -> Result<(Spec, Vec<Arc<str>>)> {
         array,
         run_at_ms,
         on_lost,
+        start_within_ms,
         run,
     } = wire;
     let max_retries = u32::try_from(max_retries)
@@ -50,6 +51,7 @@ pub fn spec(wire: v1::TaskSpec) -> Result<(Spec, Vec<Arc<str>>)> {
         queue: if queue.is_empty() { QUEUE_DEFAULT.into() } else { queue },
         run_at: if run_at_ms == 0 { None } else { Some(UnixMillis(run_at_ms)) },
         array,
+        start_within: start_within_from(start_within_ms)?,
     };
     spec.check()?;
     spec.key = key_of(&idempotency_key, &spec, &entries)?;
@@ -101,6 +103,7 @@ pub(crate) fn one_member(spec: &Spec) -> v1::TaskSpec {
         queue,
         run_at,
         array: _,
+        start_within,
     } = spec;
     let (timeout_secs, timeout_ms) = timeout_to(*timeout);
     let (run, payload) = run_to(run);
@@ -119,8 +122,14 @@ pub(crate) fn one_member(spec: &Spec) -> v1::TaskSpec {
         array: None,
         run_at_ms: run_at.map_or(0, |at| at.0),
         on_lost: on_lost_to(*on_lost).into(),
+        start_within_ms: start_within.map_or(0, |within| i64::try_from(within.as_millis()).unwrap_or(i64::MAX)),
         run,
     }
+}
+
+fn start_within_from(ms: i64) -> Result<Option<Duration>> {
+    let ms = u64::try_from(ms).map_err(|_| Error::field("start_within_ms", "must not be negative"))?;
+    Ok((ms > 0).then(|| Duration::from_millis(ms)))
 }
 
 fn on_lost_from(wire: i32) -> Result<OnLost> {

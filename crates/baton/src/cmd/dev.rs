@@ -28,6 +28,9 @@ pub struct Dev {
     /// Where clients call; port 0 takes any
     #[arg(long, value_name = "ADDR", value_parser = service::address, default_value = "127.0.0.1:50051", env = "BATON_LISTEN")]
     listen: SocketAddr,
+    /// Where HTTP clients call: JSON and event streams; port 0 takes any, and the log says which
+    #[arg(long, value_name = "ADDR", value_parser = service::address, default_value = "127.0.0.1:8080", env = "BATON_HTTP_LISTEN")]
+    http_listen: SocketAddr,
     /// How many tasks run at once [default: the number of cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000), env = "BATON_SLOTS")]
     slots: Option<u32>,
@@ -44,10 +47,10 @@ pub fn dev(args: Dev) -> ExitCode {
 }
 
 async fn compose(args: Dev, stopping: Stopping) -> service::Result<()> {
-    let Dev { data_dir, listen, slots, disk, common } = args;
+    let Dev { data_dir, listen, http_listen, slots, disk, common } = args;
     let scheduler_at = scheduler_address()?;
     let url = format!("http://{scheduler_at}");
-    let door = gateway::Options { listen, scheduler: url.clone(), service: common.clone() };
+    let door = gateway::Options { listen, http_listen, scheduler: url.clone(), service: common.clone() };
     let gateway = gateway::Gateway::listen(&door).await?;
     let address = gateway.addr();
     let scheduler = scheduler::Options {

@@ -119,7 +119,7 @@ impl Ids {
         }
         // One write for all: a write for each of a million would take longer than their submit.
         let mut out = io::BufWriter::new(io::stdout().lock());
-        for TaskAccepted { task_id, timestamp: _, state_reason, receipt } in accepted {
+        for TaskAccepted { task_id, timestamp: _, state_reason, receipt, timestamp_ms: _ } in accepted {
             match self.form {
                 Form::Json => {
                     writeln!(out, "{}", json!({"task_id": task_id, "state_reason": state_reason, "receipt": receipt}))?

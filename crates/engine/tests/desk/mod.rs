@@ -46,6 +46,7 @@ pub fn shell() -> Spec {
         priority: 0,
         queue: "default".into(),
         run_at: None,
+        start_within: None,
         array: None,
     }
 }

@@ -98,7 +98,7 @@ impl Shelf {
                 Ahead::Backlog { class: Arc::clone(class), after: *after, found, more }
             }
             Want::Waiting { after, limit } => {
-                let place = |t: &Task| t.state.due().map(|due| WaitPlace { due_ms: due.at.0, id: t.id });
+                let place = |t: &Task| t.due().map(|due| WaitPlace { due_ms: due.at.0, id: t.id });
                 let mut places: Vec<_> = self.tasks.values().filter_map(place).filter(|p| Some(*p) > *after).collect();
                 places.sort();
                 let more = places.len() > *limit;

@@ -22,7 +22,7 @@ pub struct Door {
 impl Door {
     pub async fn open(scheduler: SocketAddr) -> Self {
         let scheduler = format!("http://{scheduler}");
-        let args = ["gateway", "--listen", "127.0.0.1:0", "--scheduler", &scheduler];
+        let args = ["gateway", "--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--scheduler", &scheduler];
         let options: gateway::Options = service::parse_from(args).unwrap();
         let gateway = gateway::Gateway::listen(&options).await.unwrap();
         let (addr, stopping) = (gateway.addr(), Stopping::new());
@@ -165,6 +165,7 @@ impl v1::scheduler_server::Scheduler for Scheduler {
                 timestamp: 1,
                 state_reason: "no_worker: no worker is connected".into(),
                 receipt: String::new(),
+                timestamp_ms: 1_000,
             });
             script.tasks.insert(task_id, spec);
         }

@@ -44,5 +44,6 @@ pub(super) fn v1_accepted(accepted: &Accepted, receipt: String) -> v1::TaskAccep
         timestamp: at.0.div_euclid(1_000),
         state_reason: waiting.as_ref().map_or_else(String::new, |w| format!("{}: {}", w.code(), w.text())),
         receipt,
+        timestamp_ms: at.0,
     }
 }

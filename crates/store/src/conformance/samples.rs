@@ -29,6 +29,7 @@ pub fn queued(n: u64) -> Task {
             priority: -10,
             queue: "default".into(),
             run_at: None,
+            start_within: None,
             array: None,
         }),
         ready_seq: n + 1,

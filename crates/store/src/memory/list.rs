@@ -42,7 +42,7 @@ fn shows(filter: &TaskFilter, task: &Task) -> bool {
     let TaskFilter { states, worker, name, queue, array } = filter;
     let called = |wanted: &Option<String>, text: &str| wanted.as_ref().is_none_or(|wanted| wanted == text);
     (states.is_empty() || states.contains(&task.state.word()))
-        && worker.as_ref().is_none_or(|worker| task.worker() == Some(worker))
+        && worker.as_ref().is_none_or(|worker| task.assigned() == Some(worker))
         && (array.is_some() || called(name, &task.spec.name) && called(queue, &task.spec.queue))
 }
 

@@ -37,6 +37,8 @@ struct SpecRecord {
     /// [`OnLost::code`].
     #[prost(uint32, tag = "14")]
     on_lost: u32,
+    #[prost(uint64, optional, tag = "40")]
+    start_within_nanos: Option<u64>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -86,8 +88,22 @@ pub(crate) fn input(spec: &Spec) -> &[u8] {
 
 /// The spec without its input.
 pub(crate) fn encode_spec(spec: &Spec) -> Vec<u8> {
-    let Spec { name, description, run, timeout, retry, on_lost, key, worker, labels, priority, queue, run_at, array } =
-        spec;
+    let Spec {
+        name,
+        description,
+        run,
+        timeout,
+        retry,
+        on_lost,
+        key,
+        worker,
+        labels,
+        priority,
+        queue,
+        run_at,
+        array,
+        start_within,
+    } = spec;
     let RetryPolicy { max_retries } = *retry;
     SpecRecord {
         name: name.clone(),
@@ -114,6 +130,7 @@ pub(crate) fn encode_spec(spec: &Spec) -> Vec<u8> {
             entries: *entries,
         }),
         on_lost: on_lost.code().into(),
+        start_within_nanos: start_within.map(nanos),
     }
     .encode_to_vec()
 }
@@ -134,6 +151,7 @@ pub(crate) fn decode_spec(bytes: &[u8], input: Vec<u8>) -> Result<Spec, Unreadab
         run_at_ms,
         array,
         on_lost,
+        start_within_nanos,
     } = SpecRecord::decode(bytes)?;
     let run = match run.ok_or_else(|| Unreadable::missing("way to run"))? {
         RunRecord::Shell(ShellRecord { command, args, working_dir, env }) => {
@@ -155,6 +173,7 @@ pub(crate) fn decode_spec(bytes: &[u8], input: Vec<u8>) -> Result<Spec, Unreadab
         queue,
         run_at: run_at_ms.map(UnixMillis),
         array: array.map(decode_array).transpose()?,
+        start_within: start_within_nanos.map(Duration::from_nanos),
     })
 }
 

@@ -90,7 +90,7 @@ fn waiting(conn: &Connection, after: Option<WaitPlace>, limit: usize) -> Result<
     let mut found = plain(rows::whole(conn, &equal, (due, seq, most))?);
     found.extend(plain(rows::whole(conn, &later, (due, most))?));
     found.extend(Arrays::new(conn, Extent::Whole).members(&members, (due, seq, index, most))?);
-    found.sort_by_key(|found| (found.task.state.due().map(|due| due.at), found.task.id));
+    found.sort_by_key(|found| (found.task.due().map(|due| due.at), found.task.id));
     let more = found.len() > limit;
     found.truncate(limit);
     Ok(Ahead::Waiting { after, found, more })

@@ -78,9 +78,9 @@ pub(super) fn array(conn: &Connection, task: &Task, class: Option<Class>) -> rus
     .map(drop)
 }
 
-/// The interned name of the worker that has it.
+/// The interned name of the worker that has it, or that it waits for.
 pub(super) fn worker(conn: &Connection, names: &mut Names, task: &Task) -> Result<Option<i64>, Failure> {
-    task.worker().map(|w| names.intern(conn, w.as_str())).transpose().map_err(fault)
+    task.assigned().map(|w| names.intern(conn, w.as_str())).transpose().map_err(fault)
 }
 
 /// Most tasks have none: it has a table of its own.

@@ -6,7 +6,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 /// One step leads from the version that is its index to the next one: what SQL can do, then what it can't. Steps are never
 /// changed once released.
-const MIGRATIONS: [(&str, Upgrade); 2] = [(V1, nothing), (V2, upgrade::to_v2)];
+const MIGRATIONS: [(&str, Upgrade); 3] = [(V1, nothing), (V2, upgrade::to_v2), (V3, nothing)];
 
 type Upgrade = fn(&Connection) -> std::result::Result<(), crate::Failure>;
 
@@ -89,6 +89,10 @@ INSERT INTO tails SELECT seq, 0, attempt, first, after, frames FROM tails_v1;
 DROP TABLE progress_v1;
 DROP TABLE tails_v1;
 ";
+
+/// Queued rows may have a `due_ms` as well: they wait for their first start no longer than that. Builds that don't know it
+/// would read such rows over and over, so they are kept away by the number.
+const V3: &str = "";
 
 /// Made once the rows of the older version are in place: filling a table that has indexes takes longer.
 pub(super) const V2_INDEXES: &str = "

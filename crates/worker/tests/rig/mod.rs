@@ -230,6 +230,7 @@ pub fn spec(name: &str, run: Run) -> Spec {
         priority: 0,
         queue: "default".into(),
         run_at: None,
+        start_within: None,
         array: None,
     }
 }

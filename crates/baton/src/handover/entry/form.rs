@@ -39,6 +39,7 @@ pub struct Entry {
     pub run_at: Option<String>,
     pub run_at_ms: Option<i64>,
     pub delay: Option<String>,
+    pub start_within_ms: Option<i64>,
 }
 
 /// The protocol's form of a command.
@@ -119,6 +120,7 @@ enum Field {
     RunAt,
     RunAtMs,
     Delay,
+    StartWithinMs,
     Unknown(String),
 }
 
@@ -169,6 +171,7 @@ impl<'de> Visitor<'de> for Fields {
                 Field::RunAt => take(map, "run_at", &mut e.run_at)?,
                 Field::RunAtMs => take(map, "run_at_ms", &mut e.run_at_ms)?,
                 Field::Delay => take(map, "delay", &mut e.delay)?,
+                Field::StartWithinMs => take(map, "start_within_ms", &mut e.start_within_ms)?,
                 Field::Unknown(field) => return Err(de::Error::custom(format!("{field}: is not a field of a task"))),
             }
         }

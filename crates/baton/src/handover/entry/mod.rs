@@ -16,8 +16,8 @@ and may say name, description, env {NAME: VALUE}, working_dir, stdin, queue, pri
 timeout "5m", retries, on_lost "wait", worker, labels {KEY: VALUE}, idempotency_key, array "1-1000",
 run_at "2026-01-31T06:00:00Z" or delay "10m"; for bytes that are no text payload_base64,
 stdin_base64. The fields of the protocol's TaskSpec are understood as well: shell {command,
-args, working_dir, env, stdin}, timeout_secs, timeout_ms, max_retries, run_at_ms, array
-{ranges [{first, last}], entries []}.
+args, working_dir, env, stdin}, timeout_secs, timeout_ms, max_retries, run_at_ms,
+start_within_ms, array {ranges [{first, last}], entries []}.
 
 What an entry doesn't say is taken from the options. A file is checked whole before
 anything of it is sent; stdin is sent as it comes. The ids are printed in the order of the

@@ -45,6 +45,7 @@ impl Entry {
             run_at,
             run_at_ms,
             delay,
+            start_within_ms,
         } = self;
         let payload = bytes("payload", payload.as_deref().map(text_of).transpose()?, payload_base64)?;
         let stdin = bytes("stdin", stdin, stdin_base64)?;
@@ -68,6 +69,7 @@ impl Entry {
             array: array.map(|Array(array)| array),
             run_at_ms: start(run_at, run_at_ms, delay, now_ms)?.unwrap_or(base.run_at_ms),
             on_lost: on_lost_of(on_lost)?.unwrap_or(base.on_lost),
+            start_within_ms: start_within_ms.unwrap_or_default(),
             run,
         })
     }

@@ -77,6 +77,7 @@ pub fn accepted(array: Option<ArraySpec>) -> Task {
         priority: 0,
         queue: "default".into(),
         run_at: None,
+        start_within: None,
         array,
     };
     let books = spec.array.as_ref().map(|array| Members::new(array.ranges.len(), StateWord::Queued));
