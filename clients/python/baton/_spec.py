@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 Spec = Mapping[str, Any]
-"""A task to run, in the form of `POST /tasks` (docs/http.md)."""
+"""A task to run, in the form of `POST /tasks` (`/openapi.json`)."""
 
 
 def shell(line: str, *, env: Mapping[str, str] | None = None, stdin: bytes = b"", **more: Any) -> dict[str, Any]:
