@@ -92,7 +92,7 @@ sim: ## the simulated cluster, SEEDS=20000 of them, and every planted bug, which
 	$(TARGET_DIR)/release/sim --plants
 
 unit: ## all tests, with the real programs
-	$(CARGO) build --quiet --workspace --bins
+	$(CARGO) build --quiet --workspace --bins --examples
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then set -x; $(TEST_ENV) $(CARGO) nextest run --workspace; \
 	else set -x; $(TEST_ENV) $(CARGO) test --workspace; fi
 

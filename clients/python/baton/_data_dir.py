@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import secrets
 import sys
@@ -14,6 +15,9 @@ from ._session import Known
 
 _SAVE_EVERY = 1.0
 # Seconds between two writes of the highest commit seen, at least.
+
+
+_log = logging.getLogger("baton")
 
 
 class DataDirError(Exception):
@@ -78,7 +82,7 @@ class DataDir:
 
     def remember(self, known: Known) -> None:
         """Keeps this for later processes."""
-        self._replace("known.json", json.dumps({"store_id": known.store_id, "epoch": known.epoch}))
+        self._keep("known.json", {"store_id": known.store_id, "epoch": known.epoch})
 
     def heard(self, store_id: str | None, commit: int) -> None:
         """The scheduler named its store, or a commit."""
@@ -91,8 +95,17 @@ class DataDir:
         if self.seen == self._saved or not last and time.monotonic() - self._saved_at < _SAVE_EVERY:
             return
         self._saved_at = time.monotonic()
-        self._replace("watermark.json", json.dumps(self.seen))
-        self._saved = dict(self.seen)
+        if self._keep("watermark.json", self.seen):
+            self._saved = dict(self.seen)
+
+    def _keep(self, name: str, value: dict[str, Any]) -> bool:
+        try:
+            self._replace(name, json.dumps(value))
+        except OSError as error:
+            # This process still knows; only the next one might listen to a scheduler that was replaced.
+            _log.error("Cannot write %s: %s", self.path / name, error)
+            return False
+        return True
 
     def _read(self, name: str) -> dict[str, Any] | None:
         try:

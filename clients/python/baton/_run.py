@@ -45,7 +45,7 @@ class Context:
 
     def progress(self, percent: int, message: str = "") -> None:
         """Says how far the attempt is: 0 to 100 percent, and a message that is cut to 500 characters."""
-        self._progressed(self, min(max(int(percent), 0), 100), message[:_MESSAGE_CHARS])
+        self._progressed(self, min(max(int(percent), 0), 100), _text(message, _MESSAGE_CHARS))
 
     @property
     def cancelled(self) -> bool:
@@ -109,7 +109,12 @@ def run(handler: Handler, context: Context, payload: bytes) -> Outcome:
         return Outcome(context, error="cancelled")
     except BaseException as error:  # A handler that exits must not take the worker along.
         text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        return Outcome(context, error=text[:_ERROR_CHARS])
+        return Outcome(context, error=_text(text, _ERROR_CHARS))
+
+
+def _text(text: str, chars: int) -> str:
+    """What can travel: halves of characters, as in names of files that are no text, can't."""
+    return text[:chars].encode(errors="replace").decode()
 
 
 async def _awaited(context: Context, result: Awaitable[Result]) -> Result:

@@ -213,9 +213,11 @@ class Worker:
         elif isinstance(event, _transport.Message):
             self._orders(event.message)
         elif isinstance(event, _transport.Down):
+            # Who ended it himself has said why.
+            if self._link.send is not None:
+                self._out_of_contact(event.why)
             self._link.clear()
             self._session.disconnected()
-            self._out_of_contact(event.why)
         elif isinstance(event, Outcome):
             self._over(event)
         else:
@@ -289,8 +291,12 @@ class Worker:
         thread = threading.Thread(
             target=lambda: self._events.put(run(handler, context, payload)), name=f"baton-{start.name}", daemon=True
         )
+        try:
+            thread.start()
+        except RuntimeError as error:
+            del self._running[start.attempt]
+            return self._session.refused(start.attempt, f"cannot start a thread: {error}")
         self._session.started(start.attempt)
-        thread.start()
 
     def _progressed(self, context: Context, percent: int, message: str) -> None:
         """Called by handlers, in their threads. Only the latest progress counts, so none is worth waiting for."""

@@ -42,6 +42,18 @@ impl Client {
         self.read(request).await
     }
 
+    /// Waits for a task's end and gives the task.
+    ///
+    /// # Errors
+    /// As [`Self::watch`] and in its stream.
+    pub async fn wait(&self, task_id: &str) -> Result<v1::Task> {
+        let mut story = self.watch(task_id, "", false).await?;
+        while let Some(event) = story.next().await {
+            event?;
+        }
+        self.get(task_id).await
+    }
+
     async fn read<R: Reading>(&self, request: R) -> Result<BoxStream<'static, Result<R::Item>>> {
         let stream = self.answer(request.clone().open(self).await)?;
         let state = State::Open(Open::new(stream, PAUSE_FIRST));

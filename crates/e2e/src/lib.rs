@@ -17,7 +17,7 @@ mod small_disk;
 mod sweep;
 mod tasks;
 
-pub use binaries::binary;
+pub use binaries::{binary, example};
 pub use cluster::{Cluster, connected};
 pub use commands::{Gate, accepted, json, ran, said, witness};
 pub use failing_sync::{SyncScript, failing_sync};

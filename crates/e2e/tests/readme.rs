@@ -99,12 +99,20 @@ fn the_readmes_commands_do_what_it_says() {
     }
 }
 
+/// All Rust sources below a directory, as one text.
+fn sources(dir: &Path) -> String {
+    let paths = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let text = |path: std::path::PathBuf| match path.extension() {
+        Some(extension) if extension == "rs" => fs::read_to_string(path).unwrap(),
+        None if path.is_dir() => sources(&path),
+        Some(_) | None => String::new(),
+    };
+    paths.map(text).collect()
+}
+
 #[test]
 fn what_the_readme_promises_is_a_test() {
-    let tests: String = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests"))
-        .unwrap()
-        .filter_map(|entry| fs::read_to_string(entry.unwrap().path()).ok())
-        .collect();
+    let tests = sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests"));
     for name in README.split("`e2e: ").skip(1).filter_map(|rest| rest.split('`').next()) {
         assert!(tests.contains(&format!("fn {name}()")), "the README names a test that isn't there: {name}");
     }

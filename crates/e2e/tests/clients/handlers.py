@@ -5,6 +5,7 @@ import logging
 import os
 import pathlib
 import sys
+import time
 
 from baton import Context, Worker
 
@@ -33,7 +34,7 @@ def puppet(context: Context, payload: bytes):
     """Does what its payload says."""
     say(context)
     if payload == b"fail":
-        raise ValueError("bad input")
+        raise ValueError("bad input \udcff")
     if payload == b"large":
         return bytes(1024 * 1024 + 1)
     if payload == b"whole":
@@ -43,14 +44,14 @@ def puppet(context: Context, payload: bytes):
     if payload == b"entry":
         return f"{context.entry}"
     if payload == b"progress":
-        context.progress(42, "half way")
+        context.progress(42, "half way \udcff")
         context.progress(120, "m" * 1000)
         return None
     if payload == b"obey":
         context.sleep(3600)
     if payload == b"ignore":
         while not gate.exists():
-            context._ended.wait(0.01) and __import__("time").sleep(0.01)
+            time.sleep(0.01)
         return b"too late"
     return payload
 

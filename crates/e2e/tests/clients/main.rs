@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod browser;
+mod following;
+mod node;
 mod python;
 mod python_worker;
+mod samples;
 mod sharing;

@@ -1,6 +1,6 @@
 //! Python as users have it: the package's sources, and grpcio and protobuf from their registry.
 
-use e2e::{Cluster, Process};
+use e2e::{Cluster, Process, example};
 use std::{
     path::{Path, PathBuf},
     process::Command,
@@ -42,6 +42,16 @@ impl Python {
     }
 }
 
+/// The sample worker in Rust, as worker `reversing`.
+pub fn reversing(cluster: &Cluster) -> Process {
+    let mut command = Command::new(example("worker"));
+    command.args(["--listen", "127.0.0.1:0", "--id", "reversing"]).current_dir(cluster.dir());
+    command.args(["--scheduler", &format!("http://{}", cluster.scheduler_address)]);
+    let mut worker = Process::start("reversing", cluster.dir(), &mut command);
+    worker.listening();
+    worker
+}
+
 /// Where handlers leave their traces: task, attempt, worker.
 pub fn witness_file(cluster: &Cluster) -> PathBuf {
     cluster.dir().join("witness")
@@ -54,12 +64,46 @@ pub fn gate_file(cluster: &Cluster) -> PathBuf {
 
 #[test]
 fn the_python_packages_own_tests_pass() {
-    let program = std::env::var("BATON_TEST_PYTHON").ok().filter(|p| !p.is_empty()).unwrap_or_else(|| "python3".into());
-    if Command::new(&program).arg("--version").output().is_err() {
-        return e2e::skip("no Python");
-    }
-    let mut command = Command::new(program);
+    let Some(python) = python() else { return e2e::skip("no Python with grpcio and protobuf") };
+    let mut cluster = Cluster::start(1);
+    cluster.workers.push(Some(reversing(&cluster)));
+    e2e::connected(&cluster, 2);
+    let mut command = Command::new(&python.program);
     command.args(["-B", "-m", "unittest", "discover", "-s", "tests"]).current_dir(repository("clients/python"));
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = command.env("BATON_HTTP", format!("http://{}", cluster.http_address)).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && !said.contains("skipped"), "{said}");
+}
+
+/// What is installed is the whole package, and the client needs nothing else.
+#[test]
+fn the_python_package_can_be_installed() {
+    let Some(python) = python() else { return e2e::skip("no Python with grpcio and protobuf") };
+    let probe = Command::new(&python.program).args(["-c", "import setuptools, pip"]).output();
+    if !probe.is_ok_and(|o| o.status.success()) {
+        return e2e::skip("no setuptools");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    // Building leaves traces beside the sources.
+    let copied = Command::new("cp").arg("-r").arg(repository("clients/python")).arg(dir.path().join("source")).status();
+    assert!(copied.unwrap().success());
+    let run = |args: &[&str]| {
+        let mut command = Command::new(&python.program);
+        let output = command.args(args).current_dir(dir.path()).output().unwrap();
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    run(&[
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        "--no-deps",
+        "--no-build-isolation",
+        "--no-index",
+        "--target",
+        "to",
+        "./source",
+    ]);
+    run(&["-c", "import sys; sys.path.insert(0, 'to'); import baton.worker; assert 'to' in baton.__file__"]);
+    run(&["-S", "-c", "import sys; sys.path.insert(0, 'to'); import baton; baton.Client()"]);
 }
