@@ -52,6 +52,7 @@ impl Executors {
             Run::Shell(shell) => {
                 return self.launch(attempt, LaunchCommand::Shell(shell), entry, spec.timeout).await;
             }
+            Run::Docker(_) => return Started::Refused("this worker has no Docker engine".to_owned()),
             Run::Handler(handler) => handler,
         };
         let payload = input(handler.payload, entry.as_deref());

@@ -174,6 +174,7 @@ fn hello(options: &Options, handlers: &Handlers, target: &Target) -> Result<Hell
         incarnation: Incarnation("to be read".into()),
         labels: options.labels(),
         shell: true,
+        docker: false,
         demo: target.is_loopback() && handlers.is_empty() && !options.no_demo,
         handlers,
         opened: since_boot(),

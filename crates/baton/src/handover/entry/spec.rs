@@ -258,7 +258,7 @@ mod tests {
     fn shell(spec: &v1::TaskSpec) -> &v1::ShellRun {
         match &spec.run {
             Some(Run::Shell(shell)) => shell,
-            None => panic!("{spec:?} is no command"),
+            Some(Run::Docker(_)) | None => panic!("{spec:?} is no command"),
         }
     }
 
