@@ -32,6 +32,8 @@ const COME_BACK: Duration = Duration::from_secs(60);
 const TRY_AGAIN: Duration = Duration::from_millis(500);
 /// Removing a container that has ended is tried for so long; after that it is its worker's.
 const REMOVE_WITHIN: Duration = Duration::from_secs(5);
+/// Once this process is told to end and its container has, what it wrote has so long to be taken.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 /// The stop signal of images that name none.
 const STOP_SIGNAL: &str = "SIGTERM";
 /// Variables of this process that the container gets, whatever its task says of them.
@@ -58,8 +60,13 @@ pub(super) enum Ending {
 }
 
 impl From<Trouble> for Ending {
+    /// An engine that is away is not the task's fault: another attempt may find it again.
     fn from(trouble: Trouble) -> Self {
-        Self::NotStarted(trouble.text())
+        let text = trouble.text();
+        match trouble {
+            Trouble::Away(_) => Self::Lost(text),
+            Trouble::Missing(_) | Trouble::Refused(_) => Self::NotStarted(text),
+        }
     }
 }
 
@@ -120,7 +127,10 @@ async fn make(engine: &Engine, job: &Job, container: &Container) -> Result<(), E
     if !engine.has_image(image).await? {
         say(&format!("pulling image {image}"));
         if let Err(trouble) = engine.pull(image).await {
-            return Err(Ending::NotStarted(format!("cannot pull image {image}: {}", trouble.text())));
+            // It may only have waited for the registry.
+            let away = matches!(trouble, Trouble::Away(_)) && reach(job, Duration::ZERO).await.is_err();
+            let text = format!("cannot pull image {image}: {}", trouble.text());
+            return Err(if away { Ending::Lost(text) } else { Ending::NotStarted(text) });
         }
         say(&format!("pulled image {image}"));
     }
@@ -201,8 +211,10 @@ async fn follow(engine: &Engine, job: &Job, name: &str, stop: &Stop) -> Ending {
             },
         }
     };
-    if output.close().await == Ended::Unread {
-        return Ending::Stopped;
+    tokio::select! {
+        _ = output.close() => {}
+        // Nobody may be reading for long yet: what is told to end must end.
+        () = async { stop.asked().await; sleep(LAST_WORDS).await } => {}
     }
     ending
 }
