@@ -10,7 +10,7 @@ TEST_BIN_DIR = $(TARGET_DIR)/debug
 
 # What the tests use besides Rust is installed here.
 TOOLS = $(TARGET_DIR)/test-tools
-TEST_ENV = BATON_BIN_DIR="$(TEST_BIN_DIR)" BATON_TEST_PYTHON="$(wildcard $(TOOLS)/python/bin/python)" \
+TEST_ENV = BATON_TEST_DOCKER=required BATON_BIN_DIR="$(TEST_BIN_DIR)" BATON_TEST_PYTHON="$(wildcard $(TOOLS)/python/bin/python)" \
   BATON_TEST_PROMETHEUS="$(wildcard $(TOOLS)/prometheus/usr/bin/prometheus)" \
   BATON_TEST_TOOLS="$(TOOLS)"
 

@@ -6,6 +6,7 @@ mod bar;
 mod bench;
 mod cli;
 mod cmd;
+mod container;
 mod ctrl_c;
 mod duration;
 mod escape;
@@ -33,7 +34,7 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    if let Some(code) = cmd::services::keeper() {
+    if let Some(code) = cmd::services::helper() {
         return code;
     }
     let Cli { gateway_url, output, command } = service::parse();

@@ -1,7 +1,7 @@
 //! What `run` and `submit` alike say about a task, and the spec that it becomes.
 
 use crate::on_lost;
-use crate::{duration, failure::Failure};
+use crate::{container::ContainerOptions, duration, failure::Failure};
 use clap::Args;
 use domain::limits;
 use std::{collections::BTreeMap, io::Read, time::Duration};
@@ -45,22 +45,30 @@ pub struct TaskOptions {
     /// In which queue it waits [default: default]
     #[arg(long)]
     pub queue: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "a doc comment would replace the heading of the options")]
+    pub container: ContainerOptions,
 }
 
 /// What a task is unless it says otherwise itself.
 pub struct Defaults {
     /// Without a command and a name.
     pub spec: v1::TaskSpec,
-    /// The environment of commands.
+    /// The environment of commands and containers.
     pub env: BTreeMap<String, String>,
 }
 
 impl TaskOptions {
     /// The task to submit.
-    pub fn spec(self, command: Vec<String>) -> Result<v1::TaskSpec, Failure> {
-        let name = self.name.clone().unwrap_or_else(|| name_of(command.iter().map(String::as_str)));
+    pub fn spec(mut self, command: Vec<String>) -> Result<v1::TaskSpec, Failure> {
+        let image = self.container.docker.iter().map(String::as_str);
+        let name = self.name.clone().unwrap_or_else(|| name_of(image.chain(command.iter().map(String::as_str))));
         let stdin = if self.stdin { read_stdin()? } else { Vec::new() };
+        let container = std::mem::take(&mut self.container);
         let Defaults { spec, env } = self.defaults()?;
+        if let Some(docker) = container.run(&command, &env) {
+            return Ok(v1::TaskSpec { name, run: Some(v1::task_spec::Run::Docker(docker)), ..spec });
+        }
         let mut words = command.into_iter();
         // clap asks for at least one word.
         let command = words.next().unwrap_or_default();
@@ -70,7 +78,8 @@ impl TaskOptions {
 
     /// What holds for a task that says neither what it is called nor what it runs.
     pub fn defaults(self) -> Result<Defaults, Failure> {
-        let Self { worker, timeout, retries, on_lost, env, labels, priority, stdin: _, name: _, queue } = self;
+        let Self { worker, timeout, retries, on_lost, env, labels, priority, stdin: _, name: _, queue, container: _ } =
+            self;
         // 0 means without limit; the parser lets nothing pass that is longer than 30 days.
         let timeout_ms = timeout.map_or(Ok(0), |t| i64::try_from(t.as_millis()));
         let spec = v1::TaskSpec {

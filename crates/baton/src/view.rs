@@ -141,11 +141,12 @@ pub fn worker(worker: &v1::WorkerInfo) -> Value {
         handlers,
         kill_level,
         version,
+        executors,
     } = worker;
     json!({
         "worker_id": worker_id, "status": status, "address": address, "labels": labels, "slots": slots,
         "running": running, "last_heartbeat": time(*last_heartbeat_ms), "handlers": handlers,
-        "kill_level": kill_level, "version": version,
+        "kill_level": kill_level, "version": version, "executors": executors,
     })
 }
 
@@ -199,8 +200,26 @@ pub fn command(spec: &v1::TaskSpec) -> String {
             let words: Vec<&str> = std::iter::once(&shell.command).chain(&shell.args).map(String::as_str).collect();
             words.join(" ")
         }
+        Some(v1::task_spec::Run::Docker(docker)) => container(docker),
         None => format!("handler {}", spec.name),
     }
+}
+
+/// A container task as the engine's own command line would say it.
+fn container(docker: &v1::DockerRun) -> String {
+    let v1::DockerRun {
+        operation,
+        image,
+        container_id,
+        command,
+        env: _,
+        memory_bytes: _,
+        cpu_millis: _,
+        pids: _,
+        working_dir: _,
+    } = docker;
+    let words = ["docker", operation, image, container_id].into_iter().chain(command.iter().map(String::as_str));
+    words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 /// Unix milliseconds as RFC 3339 in UTC; nothing for 0, which says that it hasn't happened.

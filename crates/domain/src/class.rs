@@ -21,8 +21,19 @@ pub struct Requirement {
     pub worker: Option<WorkerId>,
     /// It must carry these.
     pub labels: BTreeMap<String, String>,
-    /// It must offer this handler; `None`: it must run commands.
-    pub handler: Option<String>,
+    /// It must have this.
+    pub executor: Executor,
+}
+
+/// Who runs a task.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Executor {
+    /// Whoever runs commands.
+    Shell,
+    /// Whoever has a Docker engine.
+    Docker,
+    /// Whoever offers a handler of this name.
+    Handler(String),
 }
 
 impl ClassKey {
@@ -33,26 +44,33 @@ impl ClassKey {
 
     /// Whether a spec is of this class: as comparing with [`ClassKey::of`], without making one.
     pub fn is_of(&self, spec: &Spec) -> bool {
-        let Requirement { worker, labels, handler } = &self.requirement;
+        let Requirement { worker, labels, executor } = &self.requirement;
         self.priority == spec.priority
             && self.queue == spec.queue
             && *worker == spec.worker
             && *labels == spec.labels
-            && handler.as_deref() == handler_of(spec)
+            && executor.runs(spec)
     }
 }
 
 impl Requirement {
     /// What this spec asks for.
     pub fn of(spec: &Spec) -> Self {
-        let handler = handler_of(spec).map(str::to_owned);
-        Self { worker: spec.worker.clone(), labels: spec.labels.clone(), handler }
+        let executor = match &spec.run {
+            Run::Shell(_) => Executor::Shell,
+            Run::Docker(_) => Executor::Docker,
+            Run::Handler(_) => Executor::Handler(spec.name.clone()),
+        };
+        Self { worker: spec.worker.clone(), labels: spec.labels.clone(), executor }
     }
 }
 
-fn handler_of(spec: &Spec) -> Option<&str> {
-    match &spec.run {
-        Run::Shell(_) => None,
-        Run::Handler(_) => Some(&spec.name),
+impl Executor {
+    fn runs(&self, spec: &Spec) -> bool {
+        match (self, &spec.run) {
+            (Self::Shell, Run::Shell(_)) | (Self::Docker, Run::Docker(_)) => true,
+            (Self::Handler(name), Run::Handler(_)) => *name == spec.name,
+            (Self::Shell | Self::Docker | Self::Handler(_), _) => false,
+        }
     }
 }

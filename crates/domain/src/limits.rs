@@ -12,6 +12,12 @@ pub const PAYLOAD_BYTES: usize = 1024 * 1024;
 pub const RESULT_BYTES: usize = 1024 * 1024;
 /// Bytes of a command line or of all its arguments: Linux takes 128 KiB in one argument.
 pub const COMMAND_BYTES: usize = 128 * 1024;
+/// Bytes of an image's reference: registries take 255 for the name, 128 for the tag and 71 for a digest.
+pub const IMAGE_BYTES: usize = 512;
+/// The least memory that the engine gives a container.
+pub const CONTAINER_MEMORY_BYTES: u64 = 6 * 1024 * 1024;
+/// The least share of a core, in thousandths, that the engine gives a container.
+pub const CONTAINER_CPU_MILLIS: u32 = 10;
 /// Entries of a task's environment.
 pub const ENV_ENTRIES: usize = 256;
 /// Bytes of a task's whole environment.

@@ -1,6 +1,6 @@
 //! What a client asks for.
 
-use crate::{ArraySpec, Error, OnLost, Result, RetryPolicy, UnixMillis, WorkerId, limits};
+use crate::{ArraySpec, DockerRun, Error, OnLost, Result, RetryPolicy, UnixMillis, WorkerId, limits};
 use std::{collections::BTreeMap, time::Duration};
 
 /// A task as it was asked for. It never changes after the submit.
@@ -50,6 +50,8 @@ pub struct IdempotencyKey {
 pub enum Run {
     /// A command.
     Shell(ShellRun),
+    /// A container, or a verb on one.
+    Docker(DockerRun),
     /// A handler of the worker, found by the task's name.
     Handler(HandlerRun),
 }
@@ -108,6 +110,7 @@ impl Spec {
         check_labels("labels", &self.labels)?;
         match &self.run {
             Run::Shell(shell) => shell.check(),
+            Run::Docker(docker) => docker.check(),
             Run::Handler(handler) if handler.payload.len() > limits::PAYLOAD_BYTES => {
                 Err(Error::field("payload", format!("is over {} bytes", limits::PAYLOAD_BYTES)))
             }
@@ -138,21 +141,21 @@ impl ShellRun {
         if self.stdin.len() > limits::PAYLOAD_BYTES {
             return Err(Error::field("shell.stdin", format!("is over {} bytes", limits::PAYLOAD_BYTES)));
         }
-        check_env(&self.env)
+        check_env("shell.env", &self.env)
     }
 }
 
-fn check_env(env: &BTreeMap<String, String>) -> Result<()> {
+pub(crate) fn check_env(field: &str, env: &BTreeMap<String, String>) -> Result<()> {
     if env.len() > limits::ENV_ENTRIES {
-        return Err(Error::field("shell.env", format!("has over {} entries", limits::ENV_ENTRIES)));
+        return Err(Error::field(field, format!("has over {} entries", limits::ENV_ENTRIES)));
     }
     for (key, value) in env {
         if key.is_empty() || key.contains(['=', '\0']) || value.contains('\0') {
-            return Err(Error::field("shell.env", "names must not be empty or contain `=`, and nothing a NUL byte"));
+            return Err(Error::field(field, "names must not be empty or contain `=`, and nothing a NUL byte"));
         }
     }
     if env.iter().map(|(k, v)| k.len() + v.len() + 2).sum::<usize>() > limits::ENV_BYTES {
-        return Err(Error::field("shell.env", format!("is over {} bytes", limits::ENV_BYTES)));
+        return Err(Error::field(field, format!("is over {} bytes", limits::ENV_BYTES)));
     }
     Ok(())
 }

@@ -45,6 +45,8 @@ pub struct Hello {
     pub labels: BTreeMap<String, String>,
     /// Whether it runs commands.
     pub shell: bool,
+    /// Whether it has a Docker engine.
+    pub docker: bool,
     /// The handlers it offers.
     pub handlers: BTreeSet<String>,
     /// Whether it takes tasks whose handler nobody has ever offered, to echo them.

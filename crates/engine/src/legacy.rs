@@ -50,6 +50,7 @@ impl Engine {
             incarnation: Incarnation(INCARNATION.into()),
             labels: BTreeMap::new(),
             shell: false,
+            docker: false,
             handlers: BTreeSet::new(),
             demo: false,
             opened: 0,

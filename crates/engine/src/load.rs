@@ -70,6 +70,7 @@ fn absent(now: Now, attempt: &domain::Attempt, draining: bool) -> Worker {
         incarnation: attempt.incarnation.clone(),
         labels: BTreeMap::new(),
         shell: false,
+        docker: false,
         handlers: BTreeSet::new(),
         demo: false,
         opened: 0,

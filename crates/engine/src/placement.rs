@@ -1,7 +1,9 @@
 //! Which worker may run which task, and why none can.
 
 use crate::Snapshot;
-use domain::{OnLost, Requirement, Spec, State, Task, Wait, WaitReason, WorkerId, WorkerSnapshot, WorkerStatus};
+use domain::{
+    Executor, OnLost, Requirement, Spec, State, Task, Wait, WaitReason, WorkerId, WorkerSnapshot, WorkerStatus,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The side of a worker that requirements look at.
@@ -9,6 +11,7 @@ pub(crate) struct Capability<'a> {
     pub worker: &'a WorkerId,
     pub labels: &'a BTreeMap<String, String>,
     pub shell: bool,
+    pub docker: bool,
     pub handlers: &'a BTreeSet<String>,
     /// Takes handler tasks whose name nobody has ever offered.
     pub stray: bool,
@@ -16,7 +19,7 @@ pub(crate) struct Capability<'a> {
 
 /// The first part of a requirement that this worker doesn't meet, in words; `None`: it may run the task.
 pub(crate) fn missing(need: &Requirement, on: &Capability<'_>, offered: &BTreeSet<String>) -> Option<String> {
-    let Requirement { worker, labels, handler } = need;
+    let Requirement { worker, labels, executor } = need;
     if let Some(worker) = worker
         && worker != on.worker
     {
@@ -27,11 +30,11 @@ pub(crate) fn missing(need: &Requirement, on: &Capability<'_>, offered: &BTreeSe
             return Some(format!("label {key}={value}"));
         }
     }
-    match handler {
-        None if !on.shell => Some("the shell executor".into()),
-        None => None,
-        Some(name) if on.handlers.contains(name) || (on.stray && !offered.contains(name)) => None,
-        Some(name) => Some(format!("handler {name}")),
+    match executor {
+        Executor::Shell => (!on.shell).then(|| "the shell executor".into()),
+        Executor::Docker => (!on.docker).then(|| "the docker executor".into()),
+        Executor::Handler(name) if on.handlers.contains(name) || (on.stray && !offered.contains(name)) => None,
+        Executor::Handler(name) => Some(format!("handler {name}")),
     }
 }
 
@@ -103,6 +106,7 @@ impl<'a> Capability<'a> {
             worker: &hello.worker,
             labels: &hello.labels,
             shell: hello.shell,
+            docker: hello.docker,
             handlers: &hello.handlers,
             stray: hello.demo || hello.kill_level.is_none(),
         }

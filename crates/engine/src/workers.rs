@@ -76,6 +76,7 @@ impl Worker {
             worker: &self.hello.worker,
             labels: &self.hello.labels,
             shell: self.hello.shell,
+            docker: self.hello.docker,
             handlers: &self.hello.handlers,
             stray: self.hello.demo || self.is_legacy(),
         }

@@ -2,7 +2,7 @@
 
 mod desk;
 
-use desk::{Desk, handler, hello, id, shell};
+use desk::{Desk, container, handler, hello, id, shell};
 use domain::{Exit, Spec, WaitReason, WorkerId};
 use engine::{Input, LegacyMessage, SessionId};
 
@@ -78,6 +78,16 @@ fn handlers_run_where_they_are_offered_and_the_demo_keeps_off_them_for_ever() {
     desk.tell(Input::Closed { session: SessionId(2) });
     desk.submit(3, handler("resize"));
     assert_eq!(desk.state(3), "queued", "it waits for the real one");
+}
+
+#[test]
+fn containers_run_where_there_is_an_engine() {
+    let mut desk = Desk::new();
+    desk.hello(1, domain::Hello { demo: true, ..hello("plain") }).offer(1, 9, 0);
+    assert!(desk.submit(1, container()).orders().is_empty());
+    desk.hello(2, domain::Hello { docker: true, shell: false, ..hello("engine") }).offer(2, 2, 0);
+    assert_eq!(desk.orders(), ["2: start 1#1"]);
+    assert_eq!(desk.submit(2, shell()).orders(), ["1: start 2#1"]);
 }
 
 #[test]

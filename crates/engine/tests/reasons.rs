@@ -2,7 +2,7 @@
 
 mod desk;
 
-use desk::{Desk, handler, hello, id, shell};
+use desk::{Desk, container, handler, hello, id, shell};
 use domain::{
     Attempt, AttemptNo, Due, Incarnation, Spec, Stamp, State, Task, Totals, UnixMillis, Wait, WaitReason, WorkerId,
     WorkerSnapshot, WorkerStatus,
@@ -50,6 +50,7 @@ fn every_code_is_reached_and_says_what_it_is_about() {
         ("no_worker", shell(), queued.clone(), here(Disconnected, false), 0, "no worker is connected"),
         ("no_match", gpu, queued.clone(), here(Connected, true), 0, "label gpu=a100 (1 connected)"),
         ("no_match", handler("resize"), queued.clone(), here(Connected, true), 0, "handler resize"),
+        ("no_match", container(), queued.clone(), here(Connected, true), 0, "the docker executor (1 connected)"),
         ("worker_away", pinned, queued.clone(), here(Connected, true), 0, "worker v is not connected"),
         ("workers_draining", shell(), queued.clone(), here(Draining, false), 0, "all 1 matching"),
         ("queue_paused", paused, queued.clone(), here(Connected, true), 0, "queue slow is paused"),

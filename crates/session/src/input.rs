@@ -92,6 +92,9 @@ pub enum Input {
     },
     /// So many slots are taken by calls that don't come from the scheduler.
     Borrowed(u32),
+    /// The worker's Docker engine answers now, or doesn't: what the next hello offers. Another one than before is said in a
+    /// new session.
+    Docker(bool),
     /// Take nothing new and give back what hasn't started: this process is about to leave.
     Drain,
     /// As `Drain`, and end everything that runs.

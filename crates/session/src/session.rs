@@ -122,6 +122,7 @@ impl Session {
             Input::Refused { attempt, reason } => self.fail(attempt, ReportKind::Refused(reason)),
             Input::KeeperLost { attempt } => self.fail(attempt, ReportKind::Lost),
             Input::Borrowed(slots) => self.borrowed = slots,
+            Input::Docker(there) => self.docker(there),
             Input::Drain => self.leave(),
             Input::Interrupt => self.interrupt(),
             Input::Tick => self.tick(now),
@@ -180,6 +181,13 @@ impl Session {
         let opened = self.hello.opened.saturating_add(since);
         let hello = Hello { held, opened, highest_epoch: self.known.epoch, ..self.hello.clone() };
         self.effects.push(Effect::Send(ToScheduler::Hello(hello)));
+    }
+
+    /// What this worker offers is said in its hello: a new one needs a new session.
+    fn docker(&mut self, there: bool) {
+        if std::mem::replace(&mut self.hello.docker, there) != there && !matches!(self.link, Link::Away) {
+            self.disconnect("what this worker offers has changed".into());
+        }
     }
 
     fn away(&mut self) {

@@ -43,6 +43,7 @@ fn hello(slots: u32) -> Hello {
         incarnation: Incarnation("i".into()),
         labels: BTreeMap::new(),
         shell: true,
+        docker: false,
         handlers: ["noop".to_owned()].into(),
         demo: false,
         opened: 0,

@@ -132,7 +132,7 @@ impl World {
         let mut frames = self.draw_frames(attempt);
         let command = match &start.spec.run {
             Run::Shell(shell) => shell.command.as_str(),
-            Run::Handler(_) => "",
+            Run::Docker(_) | Run::Handler(_) => "",
         };
         let (endless, stubborn) = (command == "endless", command == "stubborn");
         let runs = if endless {

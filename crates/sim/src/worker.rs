@@ -85,6 +85,7 @@ impl Worker {
             incarnation: Incarnation(format!("boot-{}", self.boots).into()),
             labels: BTreeMap::new(),
             shell: true,
+            docker: false,
             handlers: BTreeSet::new(),
             demo: false,
             opened: 0,

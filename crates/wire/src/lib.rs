@@ -4,6 +4,7 @@
 
 mod array;
 mod bulk;
+mod docker;
 mod error;
 mod event;
 mod explain;

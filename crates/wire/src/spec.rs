@@ -1,6 +1,6 @@
 //! What a client asks for: `TaskSpec` <-> [`Spec`], with every rule of form (CONTRACT 2).
 
-use crate::{array, v1};
+use crate::{array, docker, v1};
 use domain::{
     Error, HandlerRun, IdempotencyKey, OnLost, Result, RetryPolicy, Run, ShellRun, Spec, UnixMillis, WorkerId, limits,
 };
@@ -153,15 +153,21 @@ fn on_lost_to(on_lost: OnLost) -> v1::OnLost {
 fn run_from(run: Option<v1::task_spec::Run>, payload: Vec<u8>) -> Result<Run> {
     match run {
         Some(v1::task_spec::Run::Shell(shell)) => {
-            if !payload.is_empty() {
-                return Err(Error::field("payload", "is for handler tasks; a command is given `shell.stdin`"));
-            }
+            no_payload(&payload, "a command is given `shell.stdin`")?;
             let v1::ShellRun { command, working_dir, env, stdin, args } = shell;
             let working_dir = if working_dir.is_empty() { None } else { Some(working_dir) };
             Ok(Run::Shell(ShellRun { command, args, working_dir, env, stdin }))
         }
+        Some(v1::task_spec::Run::Docker(wire)) => {
+            no_payload(&payload, "a container is given `docker.command` and `docker.env`")?;
+            Ok(Run::Docker(docker::docker(wire)?))
+        }
         None => Ok(Run::Handler(HandlerRun { payload })),
     }
+}
+
+fn no_payload(payload: &[u8], instead: &str) -> Result<()> {
+    if payload.is_empty() { Ok(()) } else { Err(Error::field("payload", format!("is for handler tasks; {instead}"))) }
 }
 
 fn run_to(run: &Run) -> (Option<v1::task_spec::Run>, Vec<u8>) {
@@ -176,6 +182,7 @@ fn run_to(run: &Run) -> (Option<v1::task_spec::Run>, Vec<u8>) {
             };
             (Some(v1::task_spec::Run::Shell(shell)), Vec::new())
         }
+        Run::Docker(run) => (Some(v1::task_spec::Run::Docker(docker::v1_docker(run))), Vec::new()),
         Run::Handler(HandlerRun { payload }) => (None, payload.clone()),
     }
 }

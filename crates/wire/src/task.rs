@@ -127,7 +127,7 @@ fn strip(spec: &mut v1::TaskSpec) {
     spec.payload.clear();
     match &mut spec.run {
         Some(v1::task_spec::Run::Shell(shell)) => shell.stdin.clear(),
-        None => {}
+        Some(v1::task_spec::Run::Docker(_)) | None => {}
     }
 }
 

@@ -20,6 +20,15 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn docker()(operation in "run|start|stop|logs|", image in "[a-z/: ]{0,6}", container_id in "[a-z./]{0,4}",
+                command in proptest::collection::vec(".{0,5}", 0..3), env in words(),
+                memory_bytes in prop_oneof![Just(0), any::<u64>()], cpu_millis in 0..30_u32, pids in 0..3_u32,
+                working_dir in "/?[a-z]{0,4}") -> v1::DockerRun {
+        v1::DockerRun { operation, image, container_id, command, env, memory_bytes, cpu_millis, pids, working_dir }
+    }
+}
+
+prop_compose! {
     fn array()(ranges in proptest::collection::vec((0..20_u32, 0..20_u32), 0..3),
                entries in proptest::collection::vec("[a\u{0}é]{0,3}", 0..4)) -> v1::TaskArray {
         let ranges = ranges.into_iter().map(|(first, last)| v1::Range { first, last }).collect();
@@ -33,7 +42,7 @@ prop_compose! {
               idempotency_key in ".{0,3}", worker in "[a-z./ ]{0,4}", labels in words(), priority: i32,
               queue in "[a-z]{0,4}", timeout_ms in proptest::option::of(prop_oneof![0..10_000_i64, any::<i64>()]),
               run_at_ms in prop_oneof![0..10_000_i64, any::<i64>()], array in proptest::option::of(array()), on_lost in -1..5_i32,
-              run in proptest::option::of(shell().prop_map(Run::Shell))) -> v1::TaskSpec {
+              run in proptest::option::of(prop_oneof![shell().prop_map(Run::Shell), docker().prop_map(Run::Docker)])) -> v1::TaskSpec {
         let payload = if run.is_some() { Vec::new() } else { payload };
         // As varied as the timeout.
         let start_within_ms = timeout_ms.unwrap_or(0);

@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use domain::{ArraySpec, HandlerRun, Kind, Ranges, RetryPolicy, Run, ShellRun, Spec, UnixMillis, WorkerId, limits};
+use domain::{
+    ArraySpec, Container, ContainerLimits, ContainerName, DockerRun, HandlerRun, Kind, Ranges, RetryPolicy, Run,
+    ShellRun, Spec, UnixMillis, WorkerId, limits,
+};
 use prost::Message as _;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,6 +26,17 @@ fn with_shell(change: impl FnOnce(&mut v1::ShellRun)) -> v1::TaskSpec {
     let mut shell = v1::ShellRun { command: "x".into(), ..Default::default() };
     change(&mut shell);
     v1::TaskSpec { name: "job".into(), run: Some(task_spec::Run::Shell(shell)), ..Default::default() }
+}
+
+fn docker(change: impl FnOnce(&mut v1::DockerRun)) -> v1::TaskSpec {
+    let mut docker = v1::DockerRun { operation: "run".into(), image: "busybox".into(), ..Default::default() };
+    change(&mut docker);
+    v1::TaskSpec { name: "box".into(), run: Some(task_spec::Run::Docker(docker)), ..Default::default() }
+}
+
+/// A verb on an existing container.
+fn existing(operation: &str, container: &str) -> v1::DockerRun {
+    v1::DockerRun { operation: operation.into(), container_id: container.into(), ..Default::default() }
 }
 
 fn array(ranges: &[(u32, u32)], entries: &[&str]) -> v1::TaskSpec {
@@ -117,10 +131,48 @@ fn wrong_values_are_refused_by_the_name_of_their_field() {
         ("array.entries", array(&[(1, 1)], &[&"x".repeat(limits::ENTRY_BYTES + 1)])),
         ("array.entries", array(&[(1, 200)], &[&*"x".repeat(limits::ENTRY_BYTES); 200])),
     ];
+    refused(&table);
+}
+
+#[test]
+fn a_containers_fields_are_refused_by_name_as_well() {
+    let table = [
+        ("docker.operation", docker(|d| d.operation.clear())),
+        ("docker.operation", docker(|d| d.operation = "exec".into())),
+        ("docker.operation", docker(|d| d.operation = "RUN".into())),
+        ("docker.image", docker(|d| d.image.clear())),
+        ("docker.image", docker(|d| d.image = "busy box".into())),
+        ("docker.image", docker(|d| d.image = "x".repeat(limits::IMAGE_BYTES + 1))),
+        ("docker.container_id", docker(|d| d.container_id = "c".into())),
+        ("docker.command", docker(|d| d.command = vec!["a\0b".into()])),
+        ("docker.command", docker(|d| d.command = vec!["x".repeat(limits::COMMAND_BYTES)])),
+        ("docker.env", docker(|d| drop(d.env.insert("A=B".into(), String::new())))),
+        ("docker.memory_bytes", docker(|d| d.memory_bytes = 6 * 1024 * 1024 - 1)),
+        ("docker.memory_bytes", docker(|d| d.memory_bytes = u64::MAX)),
+        ("docker.cpu_millis", docker(|d| d.cpu_millis = 9)),
+        ("docker.working_dir", docker(|d| d.working_dir = "relative".into())),
+        ("docker.container_id", docker(|d| *d = existing("start", ""))),
+        ("docker.container_id", docker(|d| *d = existing("stop", ""))),
+        ("docker.container_id", docker(|d| *d = existing("logs", ""))),
+        ("docker.container_id", docker(|d| *d = existing("stop", "../images"))),
+        ("docker.container_id", docker(|d| *d = existing("stop", "a?b"))),
+        ("docker.image", docker(|d| *d = v1::DockerRun { image: "i".into(), ..existing("stop", "c") })),
+        (
+            "docker.env",
+            docker(|d| *d = v1::DockerRun { env: [("A".into(), "1".into())].into(), ..existing("start", "c") }),
+        ),
+        ("docker.pids", docker(|d| *d = v1::DockerRun { pids: 1, ..existing("logs", "c") })),
+        ("payload", v1::TaskSpec { payload: vec![1], ..docker(|_| {}) }),
+    ];
+    refused(&table);
+}
+
+/// Each is refused, by this name.
+fn refused(table: &[(&str, v1::TaskSpec)]) {
     for (field, wire) in table {
         let shown = format!("{wire:.200?}");
         let error = Spec::try_from(wire.clone()).unwrap_err();
-        assert_eq!(wire::check_spec(wire), Err(error.clone()));
+        assert_eq!(wire::check_spec(wire.clone()), Err(error.clone()));
         assert_eq!(error.kind(), Kind::Invalid, "{shown}");
         assert!(error.text().starts_with(&format!("{field}: ")), "{field}: {error}");
     }
@@ -152,6 +204,25 @@ fn everything_asked_arrives() {
         start_within: None,
     };
     assert_eq!(Spec::try_from(v1::TaskSpec::from(&spec)), Ok(spec.clone()));
+    let existing = || ContainerName("c0ffee".into());
+    let container = Container {
+        image: "registry:5000/a/b@sha256:00".into(),
+        command: vec!["ls".into(), String::new(), "a b".into()],
+        env: [("K".into(), "v".into())].into(),
+        working_dir: Some("/srv".into()),
+        limits: ContainerLimits { memory_bytes: Some(6 << 20), cpu_millis: Some(10), pids: Some(1) },
+    };
+    let plain = Container { image: "busybox".into(), ..Container::default() };
+    for docker in [
+        DockerRun::Run(container),
+        DockerRun::Run(plain),
+        DockerRun::Start(existing()),
+        DockerRun::Stop(existing()),
+        DockerRun::Logs(existing()),
+    ] {
+        spec.run = Run::Docker(docker);
+        assert_eq!(Spec::try_from(v1::TaskSpec::from(&spec)), Ok(spec.clone()));
+    }
     spec.run = Run::Handler(HandlerRun { payload: vec![1, 0, 2] });
     (spec.array, spec.start_within) = (None, Some(Duration::from_millis(1_500)));
     for ms in [1, 999, 1_000, 1_500, 300_000, 2_592_000_000] {

@@ -41,6 +41,7 @@ fn hello_keeps_everything() {
         incarnation: Incarnation("i".into()),
         labels: BTreeMap::from([("a".into(), "b".into())]),
         shell: true,
+        docker: true,
         handlers: ["resize".to_owned()].into(),
         demo: true,
         opened: 9,

@@ -6,6 +6,7 @@
 use crate::{
     data_dir::DataDir,
     direct::{self, Command, Direct, is_direct},
+    docker::DockerEvent,
     executors::Executors,
     in_process::Ended,
     keeper::{KeeperEvent, KeeperOptions},
@@ -41,6 +42,7 @@ pub(crate) struct Core {
     pub keeper_options: KeeperOptions,
     pub keeper_events: mpsc::Receiver<KeeperEvent>,
     pub progress: mpsc::Receiver<(AttemptId, Progress)>,
+    pub docker_events: mpsc::Receiver<DockerEvent>,
     pub commands: mpsc::Receiver<Command>,
     pub session_events: transport::SessionEvents,
     pub output_events: transport::OutputEvents,
@@ -72,6 +74,7 @@ enum Event {
     Keeper(Option<KeeperEvent>),
     Progress(AttemptId, Progress),
     Ended(Ended),
+    Docker(DockerEvent),
     Command(Command),
     Room,
     Tick,
@@ -115,6 +118,7 @@ impl Core {
             event = self.keeper_events.recv() => Event::Keeper(event),
             Some((attempt, progress)) = self.progress.recv() => Event::Progress(attempt, progress),
             ended = self.executors.in_process.next() => Event::Ended(ended),
+            Some(event) = self.docker_events.recv() => Event::Docker(event),
             Some(command) = self.commands.recv() => Event::Command(command),
             () = self.session_link.room() => Event::Room,
             () = self.output_link.room() => Event::Room,
@@ -153,6 +157,7 @@ impl Core {
             Event::Keeper(Some(event)) => self.keeper_event(event).await,
             Event::Progress(attempt, progress) => self.progressed(attempt, progress),
             Event::Ended(ended) => self.ended(ended),
+            Event::Docker(event) => self.docker_event(event).await,
             Event::Command(command) => self.command(command).await,
             Event::Room => {}
             Event::Tick => {

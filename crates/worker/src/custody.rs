@@ -4,6 +4,7 @@ use crate::{
     core::Core,
     data_dir::DataDir,
     direct::is_direct,
+    docker::DockerEvent,
     keeper::{self, Exited, HeldByKeeper, Keeper, KeeperEvent, KeeperOptions, KeptAttempt, Orphan},
 };
 use domain::{AttemptId, Exit, HeldAttempt, HeldPhase, Totals};
@@ -32,7 +33,13 @@ impl Core {
                     self.executors.custody.insert(attempt, custody);
                 }
             }
-            KeeperEvent::Exited(exited) => self.keeper_exited(exited).await,
+            KeeperEvent::Exited(exited) => {
+                self.executors.custody.remove(&exited.attempt);
+                // Of a container, once that is gone.
+                if let Some(exited) = self.executors.docker.settle(exited) {
+                    self.keeper_exited(exited).await;
+                }
+            }
             // Handled where the connection is made and replaced.
             KeeperEvent::Held(_) | KeeperEvent::Gone(_) => {}
         }
@@ -40,10 +47,33 @@ impl Core {
 
     async fn keeper_exited(&mut self, exited: Exited) {
         let Exited { attempt, exit, totals, result, run_us, tree_gone, at: _ } = exited;
-        self.executors.custody.remove(&attempt);
         self.exited(attempt, exit, totals, result, run_us, tree_gone);
         if is_direct(attempt) {
             self.executors.forget(attempt).await;
+        }
+    }
+
+    /// What comes from the side of the containers.
+    pub(crate) async fn docker_event(&mut self, event: DockerEvent) {
+        match event {
+            DockerEvent::Answers(there) => {
+                tracing::info!(there, "The Docker engine came or went");
+                self.executors.docker.answers(there);
+                self.give(Input::Docker(there));
+            }
+            DockerEvent::Found(attempts) => {
+                let over = attempts.into_iter().filter(|attempt| !self.executors.in_keeper.contains(attempt));
+                self.executors.docker.remove(over.collect());
+            }
+            DockerEvent::Over(exited, None) => self.keeper_exited(exited).await,
+            DockerEvent::Over(exited, Some(why)) => {
+                tracing::warn!(task_id = %exited.attempt.task, reason = why, "A container attempt is lost");
+                if is_direct(exited.attempt) {
+                    self.keeper_exited(Exited { exit: Exit::HandlerError(why), ..exited }).await;
+                } else {
+                    self.give(Input::KeeperLost { attempt: exited.attempt });
+                }
+            }
         }
     }
 
@@ -51,6 +81,7 @@ impl Core {
     pub(crate) async fn adopt(&mut self, held: HeldByKeeper) {
         let HeldByKeeper { level, pid, attempts } = held;
         let there: BTreeSet<AttemptId> = attempts.iter().map(|kept| kept.attempt).collect();
+        self.executors.docker.adopt(&there);
         tracing::info!(pid, kill_level = level.as_str(), attempts = there.len(), "Keeper reached");
         for attempt in std::mem::replace(&mut self.executors.in_keeper, there) {
             if self.executors.in_keeper.contains(&attempt) {

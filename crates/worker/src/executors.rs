@@ -3,6 +3,7 @@
 use crate::{
     Handlers,
     demo::Demo,
+    docker::Docker,
     in_process::{Ended, InProcess},
     keeper::{Custody, Keeper, Launch, LaunchCommand},
 };
@@ -34,6 +35,7 @@ pub(crate) struct Executors {
     /// What is held of some of them in case it dies.
     pub custody: BTreeMap<AttemptId, Custody>,
     pub in_process: InProcess,
+    pub docker: Docker,
     /// Handlers that are commands, by name.
     pub commands: BTreeMap<String, String>,
     /// Handlers of this process, by name.
@@ -51,6 +53,12 @@ impl Executors {
         let handler = match spec.run {
             Run::Shell(shell) => {
                 return self.launch(attempt, LaunchCommand::Shell(shell), entry, spec.timeout).await;
+            }
+            Run::Docker(ref run) => {
+                return match self.docker.launch(attempt, &spec, run.clone(), self.grace) {
+                    Ok(command) => self.launch(attempt, command, entry, spec.timeout).await,
+                    Err(why) => Started::Refused(why),
+                };
             }
             Run::Handler(handler) => handler,
         };
@@ -76,7 +84,8 @@ impl Executors {
     ) -> Started {
         self.in_keeper.insert(attempt);
         let entry = entry.as_deref().map(str::to_owned);
-        let launch = Launch { attempt, command, entry, timeout, grace: self.grace };
+        let grace = self.docker.grace(attempt, self.grace);
+        let launch = Launch { attempt, command, entry, timeout, grace };
         gone_is_told(self.keeper.start(launch).await);
         Started::InKeeper
     }
@@ -84,7 +93,8 @@ impl Executors {
     /// Ends an attempt.
     pub async fn kill(&mut self, attempt: AttemptId) {
         if !self.in_process.kill(attempt) {
-            gone_is_told(self.keeper.kill(attempt, self.grace).await);
+            let grace = self.docker.grace(attempt, self.grace);
+            gone_is_told(self.keeper.kill(attempt, grace).await);
         }
     }
 
@@ -98,6 +108,7 @@ impl Executors {
     /// All of an attempt is stored.
     pub async fn forget(&mut self, attempt: AttemptId) {
         self.custody.remove(&attempt);
+        self.docker.forget(attempt);
         if self.in_keeper.remove(&attempt) {
             gone_is_told(self.keeper.forget(attempt).await);
         }

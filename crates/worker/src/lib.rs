@@ -10,6 +10,7 @@ mod custody;
 mod data_dir;
 mod demo;
 mod direct;
+mod docker;
 mod effects;
 mod executors;
 mod grpc;
@@ -25,6 +26,7 @@ mod seen;
 mod transport;
 
 pub use domain::AttemptId;
+pub use docker::{DockerHost, tend};
 pub use handler::{Handler, HandlerContext, HandlerFuture, Handlers};
 pub use options::Options;
 pub use run::{Embedding, main, run};

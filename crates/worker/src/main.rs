@@ -1,4 +1,4 @@
-//! The worker's binary, and by `worker keeper` its keeper's.
+//! The worker's binary, and by `worker keeper` and `worker tender` those of its helpers.
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -1,6 +1,9 @@
 //! The worker's flags.
 
-use crate::keeper::{SpoolFull, SpoolLimits};
+use crate::{
+    DockerHost,
+    keeper::{SpoolFull, SpoolLimits},
+};
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 /// Where a worker listens if nothing is said, or the next free port.
@@ -39,6 +42,10 @@ pub struct Options {
     /// From SIGTERM to SIGKILL when a task is cancelled or out of time
     #[arg(long, value_name = "TIME", value_parser = service::duration, default_value = "5s", env = "BATON_KILL_GRACE")]
     pub kill_grace: Duration,
+    /// The Docker engine that runs container tasks, by its socket, whenever it answers; none: don't
+    #[arg(long, value_name = "URL", value_parser = DockerHost::parse, default_value = "unix:///var/run/docker.sock",
+        env = "BATON_DOCKER_HOST")]
+    pub docker_host: DockerHost,
     /// Output of one task that is held, in memory and on disk, while nobody takes it
     #[arg(long, value_name = "BYTES", value_parser = service::size, default_value = "256MiB",
         env = "BATON_SPOOL_ATTEMPT")]
@@ -117,6 +124,7 @@ mod tests {
         assert_eq!(options.address(), ("127.0.0.1:50053".parse().unwrap(), false));
         assert!(!options.name().is_empty() && options.slot_count() > 0);
         assert_eq!(options.spool_limits(), SpoolLimits::default());
+        assert_eq!(options.docker_host, DockerHost::default());
         assert_eq!(options.directory("w"), PathBuf::from("./.baton/workers/w"));
     }
 }

@@ -7,6 +7,7 @@ use crate::{
     custody,
     data_dir::DataDir,
     direct::Direct,
+    docker::{self, Docker},
     executors::Executors,
     grpc::Door,
     in_process::InProcess,
@@ -30,13 +31,16 @@ const PREFETCH_MAX: u32 = 512;
 const COMMANDS: usize = 64;
 /// The subcommand that makes a worker's program its keeper.
 const KEEPER: &str = "keeper";
+/// The one that makes it the tender of a container.
+const TENDER: &str = docker::TENDER;
 
 /// What a program that is a worker may add to the flags.
 #[derive(Clone, Debug)]
 pub struct Embedding {
     /// Handlers of this process.
     pub handlers: Handlers,
-    /// Arguments that make this program a keeper: `["keeper"]` for `worker`, `["worker", "keeper"]` for `baton`.
+    /// Arguments that make this program a keeper: `["keeper"]` for `worker`, `["worker", "keeper"]` for `baton`. With
+    /// `tender` in the place of the last one they make it the tender of a container ([`crate::tend`]).
     pub keeper_arguments: &'static [&'static str],
     /// The first signal ends the tasks already, as in `baton dev`.
     pub end_tasks_on_stop: bool,
@@ -55,11 +59,15 @@ impl Embedding {
     }
 }
 
-/// The worker's `main`: `args` begin with the program's name. `worker keeper …` becomes the keeper.
+/// The worker's `main`: `args` begin with the program's name. `worker keeper …` becomes the keeper, `worker tender` the
+/// tender of a container.
 pub fn main(args: impl IntoIterator<Item = OsString>, embedding: Embedding) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
     if args.get(1).is_some_and(|arg| arg == KEEPER) {
         return keeper::run(args.into_iter().skip(2));
+    }
+    if args.get(1).is_some_and(|arg| arg == TENDER) {
+        return docker::tend();
     }
     let options: Options = service::parse_from(args).unwrap_or_else(|error| error.exit());
     let common = options.common.clone();
@@ -79,6 +87,7 @@ pub async fn run(options: Options, embedding: Embedding, stopping: Stopping) -> 
     let mut hello = hello(&options, &embedding.handlers, &target)?;
     let data_dir = DataDir::open(&options.directory(hello.worker.as_str()))?;
     hello.incarnation = data_dir.incarnation()?;
+    hello.docker = docker::answers(&options.docker_host).await;
     let (address, asked) = options.address();
     let service = Service::listen("Worker", address, asked, &options.common).await?;
     hello.address = service.addr().to_string();
@@ -90,6 +99,9 @@ pub async fn run(options: Options, embedding: Embedding, stopping: Stopping) -> 
     let (keeper, keeper_events, held) = custody::open(&data_dir, &keeper_options).await?;
     hello.kill_level = Some(held.level);
 
+    let who = (hello.worker.clone(), &hello.incarnation);
+    let (docker, docker_events) =
+        Docker::new(&options.docker_host, hello.docker, data_dir.path(), who, embedding.keeper_arguments);
     let (in_process, progress) = InProcess::new(options.kill_grace);
     let (session_events, session_stream) = transport::session(target.clone());
     let (output_events, output_stream) = transport::output(target);
@@ -104,6 +116,7 @@ pub async fn run(options: Options, embedding: Embedding, stopping: Stopping) -> 
         in_keeper: Default::default(),
         custody: Default::default(),
         in_process,
+        docker,
         commands: options.handlers(),
         handlers: embedding.handlers,
         demo: hello.demo,
@@ -121,6 +134,7 @@ pub async fn run(options: Options, embedding: Embedding, stopping: Stopping) -> 
         keeper_options,
         keeper_events,
         progress,
+        docker_events,
         commands: received,
         session_events,
         output_events,
@@ -181,6 +195,7 @@ fn hello(options: &Options, handlers: &Handlers, target: &Target) -> Result<Hell
         incarnation: Incarnation("to be read".into()),
         labels: options.labels(),
         shell: true,
+        docker: false,
         demo: target.is_loopback() && handlers.is_empty() && !options.no_demo,
         handlers,
         opened: since_boot(),

@@ -109,6 +109,7 @@ fn worker_options(
         handler: Vec::new(),
         no_demo: false,
         kill_grace: Duration::from_secs(5),
+        docker_host: worker::DockerHost::default(),
         spool_attempt: spool.attempt_bytes,
         spool: spool.all_bytes,
         spool_full: spool.full,

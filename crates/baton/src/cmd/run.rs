@@ -17,7 +17,7 @@ pub struct Run {
     #[arg(short, long)]
     quiet: bool,
     /// One word is a line for the shell; several are a program and its arguments, started without a shell
-    #[arg(value_name = "COMMAND", required = true, last = true)]
+    #[arg(value_name = "COMMAND", required_unless_present = "docker", last = true)]
     command: Vec<String>,
 }
 

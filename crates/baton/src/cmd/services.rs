@@ -28,9 +28,15 @@ pub fn worker(options: worker::Options) -> ExitCode {
 /// The arguments that make this program a keeper.
 pub const KEEPER: &[&str] = &["worker", "keeper"];
 
-/// A keeper, if that is what this process was started as: before anything else, because a keeper has no runtime, no
-/// threads and no options.
-pub fn keeper() -> Option<ExitCode> {
+/// Those that make it the tender of a container.
+const TENDER: &[&str] = &["worker", "tender"];
+
+/// A keeper or a tender, if that is what this process was started as: before anything else, because a keeper has no
+/// runtime, no threads and no options.
+pub fn helper() -> Option<ExitCode> {
     let args: Vec<_> = std::env::args_os().skip(1).take(KEEPER.len()).collect();
+    if args == TENDER {
+        return Some(worker::tend());
+    }
     (args == KEEPER).then(|| worker::keeper::run(std::env::args_os().skip(1 + KEEPER.len())))
 }

@@ -33,7 +33,7 @@ pub struct Submit {
     #[arg(long, value_name = "FILE", conflicts_with = "array")]
     each_line: Option<PathBuf>,
     /// Submit the tasks that a file (- for stdin) describes: one JSON list, or one task a line; see --help
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["array", "each_line", "stdin", "name", "command"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["array", "each_line", "stdin", "name", "docker", "command"])]
     from_json: Option<PathBuf>,
     /// Not before so long from now, by this machine's clock, such as 10m
     #[arg(long, value_name = "TIME", value_parser = when::delay, conflicts_with = "run_at")]
@@ -50,7 +50,7 @@ pub struct Submit {
     #[arg(short, long)]
     quiet: bool,
     /// One word is a line for the shell; several are a program and its arguments, started without a shell
-    #[arg(value_name = "COMMAND", required_unless_present = "from_json", last = true)]
+    #[arg(value_name = "COMMAND", required_unless_present_any = ["from_json", "docker"], last = true)]
     command: Vec<String>,
 }
 

@@ -44,7 +44,7 @@ async fn list(gateway: &Client, form: Form) -> Result<ExitStatus, Failure> {
     match form {
         Form::Json => printer::json(&workers.iter().map(view::worker).collect::<Vec<_>>())?,
         Form::Table => {
-            let head = ["WORKER", "STATUS", "RUNNING", "SLOTS", "KILLS BY", "HANDLERS", "LABELS", "LAST HEARD"];
+            let head = ["WORKER", "STATUS", "RUNNING", "SLOTS", "RUNS", "KILLS BY", "HANDLERS", "LABELS", "LAST HEARD"];
             printer::table(&head, workers.iter().map(row).collect())?;
         }
     }
@@ -59,6 +59,7 @@ fn row(worker: &v1::WorkerInfo) -> Vec<String> {
         worker.status.clone(),
         worker.running.to_string(),
         worker.slots.to_string(),
+        shown(&worker.executors.join(",")),
         shown(&worker.kill_level),
         shown(&worker.handlers.join(",")),
         shown(&labels.join(",")),

@@ -4,9 +4,9 @@
 pub mod shelf;
 
 use domain::{
-    AttemptId, AttemptNo, Epoch, Error, Event, EventKind, Exit, Fact, HandlerRun, Hello, IdempotencyKey, Incarnation,
-    KillLevel, Loaded, Monotonic, Now, Offer, Order, Report, ReportKind, Result, RetryPolicy, Run, ShellRun, Spec,
-    StateWord, Tail, TaskId, Totals, UnixMillis, WaitReason, WorkerId, Write,
+    AttemptId, AttemptNo, Container, DockerRun, Epoch, Error, Event, EventKind, Exit, Fact, HandlerRun, Hello,
+    IdempotencyKey, Incarnation, KillLevel, Loaded, Monotonic, Now, Offer, Order, Report, ReportKind, Result,
+    RetryPolicy, Run, ShellRun, Spec, StateWord, Tail, TaskId, Totals, UnixMillis, WaitReason, WorkerId, Write,
 };
 use engine::{Accepted, Caller, Config, Effect, Engine, Input, NewTask, Reply, SessionId};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -55,6 +55,11 @@ pub fn handler(name: &str) -> Spec {
     Spec { name: name.into(), run: Run::Handler(HandlerRun::default()), ..shell() }
 }
 
+pub fn container() -> Spec {
+    let container = Container { image: "busybox".into(), ..Container::default() };
+    Spec { run: Run::Docker(DockerRun::Run(container)), ..shell() }
+}
+
 pub fn key(key: u8, body: u8) -> Option<IdempotencyKey> {
     Some(IdempotencyKey { key: [key; 16], body: [body; 16] })
 }
@@ -65,6 +70,7 @@ pub fn hello(name: &str) -> Hello {
         incarnation: Incarnation("boot-1".into()),
         labels: BTreeMap::new(),
         shell: true,
+        docker: false,
         handlers: std::collections::BTreeSet::new(),
         demo: false,
         opened: 0,

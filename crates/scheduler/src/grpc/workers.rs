@@ -14,7 +14,8 @@ fn info(worker: &WorkerSnapshot) -> v1::WorkerInfo {
         worker,
         incarnation: _,
         labels,
-        shell: _,
+        shell,
+        docker,
         handlers,
         demo: _,
         opened: _,
@@ -34,6 +35,7 @@ fn info(worker: &WorkerSnapshot) -> v1::WorkerInfo {
         running: *running,
         last_heartbeat_ms: heard.0,
         handlers: handlers.iter().cloned().collect(),
+        executors: wire::worker::executors(*shell, *docker),
         kill_level: kill_level.map_or("none", domain::KillLevel::as_str).into(),
         version: version.clone(),
     }

@@ -107,6 +107,7 @@ impl Rig {
             incarnation: Incarnation("dir@boot".into()),
             labels: Default::default(),
             shell: true,
+            docker: false,
             handlers: Default::default(),
             demo: false,
             opened: 0,

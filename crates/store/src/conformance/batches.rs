@@ -46,6 +46,25 @@ fn a_task_comes_back_as_it_was_written_in_every_state() {
             spec.key = Some(IdempotencyKey { key: [7; 16], body: [8; 16] });
             spec.run_at = Some(UnixMillis(1_800_000_000_000));
         }));
+        let limits = ContainerLimits { memory_bytes: Some(1 << 40), cpu_millis: Some(500), pids: Some(7) };
+        let container = Container {
+            image: "busybox:1".into(),
+            command: vec!["ls".into(), String::new()],
+            env: [("K".to_owned(), "V".to_owned())].into(),
+            working_dir: Some("/tmp".into()),
+            limits,
+        };
+        let named = || ContainerName("c0ffee".into());
+        let containers = [
+            DockerRun::Run(container),
+            DockerRun::Run(Container::default()),
+            DockerRun::Start(named()),
+            DockerRun::Stop(named()),
+            DockerRun::Logs(named()),
+        ];
+        for (n, docker) in (92..).zip(containers) {
+            tasks.push(with_spec(queued(n), |spec| spec.run = Run::Docker(docker)));
+        }
         tasks.push(Task { retry_of: Some(id(3).member(7)), ..queued(91) });
         commit(store.as_mut(), epoch, tasks.iter().map(insert).collect()).unwrap();
         for task in &tasks {

@@ -51,6 +51,7 @@ fn brief(mut task: Task) -> Task {
     task.result.clear();
     match &mut Arc::make_mut(&mut task.spec).run {
         Run::Shell(shell) => shell.stdin.clear(),
+        Run::Docker(_) => {}
         Run::Handler(handler) => handler.payload.clear(),
     }
     task

@@ -2,8 +2,8 @@
 
 use super::{Nothing, Unreadable, nanos};
 use domain::{
-    ArraySpec, HandlerRun, IdempotencyKey, OnLost, Range, Ranges, RetryPolicy, Run, ShellRun, Spec, UnixMillis,
-    WorkerId,
+    ArraySpec, Container, ContainerLimits, ContainerName, DockerRun, HandlerRun, IdempotencyKey, OnLost, Range, Ranges,
+    RetryPolicy, Run, ShellRun, Spec, UnixMillis, WorkerId,
 };
 use prost::Message;
 use std::{collections::BTreeMap, time::Duration};
@@ -28,7 +28,7 @@ struct SpecRecord {
     priority: i32,
     #[prost(string, tag = "9")]
     queue: String,
-    #[prost(oneof = "RunRecord", tags = "10, 11")]
+    #[prost(oneof = "RunRecord", tags = "10, 11, 15")]
     run: Option<RunRecord>,
     #[prost(int64, optional, tag = "12")]
     run_at_ms: Option<i64>,
@@ -64,6 +64,8 @@ enum RunRecord {
     Shell(ShellRecord),
     #[prost(message, tag = "11")]
     Handler(Nothing),
+    #[prost(message, tag = "15")]
+    Docker(DockerRecord),
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -78,10 +80,47 @@ struct ShellRecord {
     env: BTreeMap<String, String>,
 }
 
+#[derive(Clone, PartialEq, prost::Message)]
+struct DockerRecord {
+    #[prost(oneof = "DockerVerb", tags = "1, 2, 3, 4")]
+    verb: Option<DockerVerb>,
+}
+
+#[derive(Clone, PartialEq, prost::Oneof)]
+enum DockerVerb {
+    #[prost(message, tag = "1")]
+    Run(ContainerRecord),
+    #[prost(string, tag = "2")]
+    Start(String),
+    #[prost(string, tag = "3")]
+    Stop(String),
+    #[prost(string, tag = "4")]
+    Logs(String),
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct ContainerRecord {
+    #[prost(string, tag = "1")]
+    image: String,
+    #[prost(string, repeated, tag = "2")]
+    command: Vec<String>,
+    #[prost(btree_map = "string, string", tag = "3")]
+    env: BTreeMap<String, String>,
+    #[prost(string, optional, tag = "4")]
+    working_dir: Option<String>,
+    #[prost(uint64, optional, tag = "5")]
+    memory_bytes: Option<u64>,
+    #[prost(uint32, optional, tag = "6")]
+    cpu_millis: Option<u32>,
+    #[prost(uint32, optional, tag = "7")]
+    pids: Option<u32>,
+}
+
 /// What the task reads: a handler's payload or a command's stdin.
 pub(crate) fn input(spec: &Spec) -> &[u8] {
     match &spec.run {
         Run::Shell(shell) => &shell.stdin,
+        Run::Docker(_) => &[],
         Run::Handler(handler) => &handler.payload,
     }
 }
@@ -122,6 +161,7 @@ pub(crate) fn encode_spec(spec: &Spec) -> Vec<u8> {
                 working_dir: working_dir.clone(),
                 env: env.clone(),
             }),
+            Run::Docker(docker) => RunRecord::Docker(encode_docker(docker)),
             Run::Handler(HandlerRun { payload: _ }) => RunRecord::Handler(Nothing {}),
         }),
         run_at_ms: run_at.map(|at| at.0),
@@ -157,6 +197,7 @@ pub(crate) fn decode_spec(bytes: &[u8], input: Vec<u8>) -> Result<Spec, Unreadab
         RunRecord::Shell(ShellRecord { command, args, working_dir, env }) => {
             Run::Shell(ShellRun { command, args, working_dir, env, stdin: input })
         }
+        RunRecord::Docker(docker) => Run::Docker(decode_docker(docker)?),
         RunRecord::Handler(Nothing {}) => Run::Handler(HandlerRun { payload: input }),
     };
     Ok(Spec {
@@ -174,6 +215,33 @@ pub(crate) fn decode_spec(bytes: &[u8], input: Vec<u8>) -> Result<Spec, Unreadab
         run_at: run_at_ms.map(UnixMillis),
         array: array.map(decode_array).transpose()?,
         start_within: start_within_nanos.map(Duration::from_nanos),
+    })
+}
+
+fn encode_docker(docker: &DockerRun) -> DockerRecord {
+    let verb = match docker {
+        DockerRun::Run(Container { image, command, env, working_dir, limits }) => {
+            let ContainerLimits { memory_bytes, cpu_millis, pids } = *limits;
+            let (image, command, env, working_dir) = (image.clone(), command.clone(), env.clone(), working_dir.clone());
+            DockerVerb::Run(ContainerRecord { image, command, env, working_dir, memory_bytes, cpu_millis, pids })
+        }
+        DockerRun::Start(ContainerName(name)) => DockerVerb::Start(name.clone()),
+        DockerRun::Stop(ContainerName(name)) => DockerVerb::Stop(name.clone()),
+        DockerRun::Logs(ContainerName(name)) => DockerVerb::Logs(name.clone()),
+    };
+    DockerRecord { verb: Some(verb) }
+}
+
+fn decode_docker(record: DockerRecord) -> Result<DockerRun, Unreadable> {
+    let DockerRecord { verb } = record;
+    Ok(match verb.ok_or_else(|| Unreadable::missing("operation on a container"))? {
+        DockerVerb::Run(ContainerRecord { image, command, env, working_dir, memory_bytes, cpu_millis, pids }) => {
+            let limits = ContainerLimits { memory_bytes, cpu_millis, pids };
+            DockerRun::Run(Container { image, command, env, working_dir, limits })
+        }
+        DockerVerb::Start(name) => DockerRun::Start(ContainerName(name)),
+        DockerVerb::Stop(name) => DockerRun::Stop(ContainerName(name)),
+        DockerVerb::Logs(name) => DockerRun::Logs(ContainerName(name)),
     })
 }
 

@@ -11,6 +11,7 @@ pub const PROTOCOL: u32 = 1;
 
 /// The executors' words.
 const SHELL: &str = "shell";
+const DOCKER: &str = "docker";
 const HANDLER: &str = "handler";
 
 /// Reads a hello. Names and sizes are checked by [`Hello::check`].
@@ -46,6 +47,7 @@ pub fn hello(wire: v1::WorkerHello) -> Result<Hello> {
         incarnation: Incarnation(incarnation.into()),
         labels,
         shell: executors.iter().any(|e| e == SHELL),
+        docker: executors.iter().any(|e| e == DOCKER),
         handlers: handlers.into_iter().collect(),
         demo: demo_handler,
         opened,
@@ -65,6 +67,7 @@ pub fn v1_hello(hello: Hello) -> v1::WorkerHello {
         incarnation,
         labels,
         shell,
+        docker,
         handlers,
         demo,
         opened,
@@ -75,14 +78,13 @@ pub fn v1_hello(hello: Hello) -> v1::WorkerHello {
         kill_level,
         version,
     } = hello;
-    let executors = shell.then_some(SHELL).into_iter().chain([HANDLER]);
     v1::WorkerHello {
         worker_id: worker.as_str().into(),
         incarnation: incarnation.0.as_ref().into(),
         protocol_min: PROTOCOL,
         protocol_max: PROTOCOL,
         labels,
-        executors: executors.map(Into::into).collect(),
+        executors: executors(shell, docker),
         handlers: handlers.into_iter().collect(),
         demo_handler: demo,
         store_id: String::new(),
@@ -95,6 +97,12 @@ pub fn v1_hello(hello: Hello) -> v1::WorkerHello {
         version,
         opened,
     }
+}
+
+/// The executors of a worker, as they are called on the wire.
+pub fn executors(shell: bool, docker: bool) -> Vec<String> {
+    let offered = [(SHELL, shell), (DOCKER, docker), (HANDLER, true)];
+    offered.into_iter().filter(|(_, yes)| *yes).map(|(name, _)| name.to_owned()).collect()
 }
 
 fn held_attempt(wire: v1::HeldAttempt) -> Result<HeldAttempt> {

@@ -6,7 +6,7 @@ mod order;
 mod report;
 
 pub use frame::{ack, frame, v1_ack, v1_frame};
-pub use hello::{PROTOCOL, hello, v1_hello};
+pub use hello::{PROTOCOL, executors, hello, v1_hello};
 pub use order::{order_batch, v1_assignment};
 pub use report::{update, v1_update};
 

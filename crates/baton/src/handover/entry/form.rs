@@ -17,6 +17,7 @@ pub struct Entry {
     pub command: Option<String>,
     pub args: Option<Vec<String>>,
     pub shell: Option<Shell>,
+    pub docker: Option<Docker>,
     pub env: Option<BTreeMap<String, String>>,
     pub working_dir: Option<String>,
     pub stdin: Option<String>,
@@ -52,6 +53,21 @@ pub struct Shell {
     pub env: BTreeMap<String, String>,
     pub stdin: String,
     pub stdin_base64: String,
+}
+
+/// The protocol's form of a container task.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct Docker {
+    pub operation: Option<String>,
+    pub image: String,
+    pub container_id: String,
+    pub command: Vec<String>,
+    pub env: BTreeMap<String, String>,
+    pub memory_bytes: u64,
+    pub cpu_millis: u32,
+    pub pids: u32,
+    pub working_dir: String,
 }
 
 /// What makes a task an array.
@@ -96,6 +112,7 @@ enum Field {
     Command,
     Args,
     Shell,
+    Docker,
     Env,
     WorkingDir,
     Stdin,
@@ -149,6 +166,7 @@ impl<'de> Visitor<'de> for Fields {
                 Field::Command => take(map, "command", &mut e.command)?,
                 Field::Args => take(map, "args", &mut e.args)?,
                 Field::Shell => take(map, "shell", &mut e.shell)?,
+                Field::Docker => take(map, "docker", &mut e.docker)?,
                 Field::Env => take(map, "env", &mut e.env)?,
                 Field::WorkingDir => take(map, "working_dir", &mut e.working_dir)?,
                 Field::Stdin => take(map, "stdin", &mut e.stdin)?,

@@ -11,7 +11,9 @@ pub const HELP: &str = r#"Files of tasks (--from-json): one JSON list of entries
   {"command": "convert a.png a.jpg"}            a line for the shell, or
   {"args": ["convert", "a.png", "a.jpg"]}       a program and its arguments, no shell, or
   {"handler": "resize", "payload": {"w": 9}}    a handler's task; what is no string is
-                                                passed as JSON
+                                                passed as JSON, or
+  {"docker": {"image": "busybox"}}              a container; it may say command ["ls", "-l"], env,
+                                                memory_bytes, cpu_millis, pids, working_dir
 and may say name, description, env {NAME: VALUE}, working_dir, stdin, queue, priority,
 timeout "5m", retries, on_lost "wait", worker, labels {KEY: VALUE}, idempotency_key, array "1-1000",
 run_at "2026-01-31T06:00:00Z" or delay "10m"; for bytes that are no text payload_base64,

@@ -2,7 +2,7 @@
 
 use super::{
     base64,
-    form::{Array, Entry, Shell},
+    form::{Array, Docker, Entry, Shell},
 };
 use crate::{
     duration, on_lost,
@@ -23,6 +23,7 @@ impl Entry {
             command,
             args,
             shell,
+            docker,
             env,
             working_dir,
             stdin,
@@ -50,7 +51,10 @@ impl Entry {
         let payload = bytes("payload", payload.as_deref().map(text_of).transpose()?, payload_base64)?;
         let stdin = bytes("stdin", stdin, stdin_base64)?;
         let command = Command { command, args, shell, env, working_dir, stdin };
-        let (run, name) = run(command, name, handler, payload.is_some(), &defaults.env)?;
+        let (run, name) = match docker {
+            Some(docker) => container(docker, &command, name, handler.is_some(), &defaults.env)?,
+            None => run(command, name, handler, payload.is_some(), &defaults.env)?,
+        };
         let (timeout_secs, timeout_ms) = limit(timeout, timeout_secs, timeout_ms, defaults.spec.timeout_ms)?;
         let retries = only_one("max_retries", max_retries, "retries", retries)?;
         let base = &defaults.spec;
@@ -108,6 +112,29 @@ fn run(
     Ok((Some(Run::Shell(shell)), name))
 }
 
+/// A container, and what the task is called.
+fn container(
+    docker: Docker,
+    command: &Command,
+    name: Option<String>,
+    handler: bool,
+    env: &BTreeMap<String, String>,
+) -> Result<(Option<Run>, String), String> {
+    if handler || command.says_something() {
+        return Err("docker: stands beside fields of another kind of task, or that belong into it".into());
+    }
+    let Docker { operation, image, container_id, command, env: own, memory_bytes, cpu_millis, pids, working_dir } =
+        docker;
+    let operation = operation.unwrap_or_else(|| "run".into());
+    // Others make no container that could have an environment.
+    let env = if operation == "run" { merged(Some(own), env) } else { own };
+    let words = [&image, &container_id].into_iter().filter(|word| !word.is_empty()).chain(&command);
+    let name = name.unwrap_or_else(|| name_of(words.map(String::as_str)));
+    let run =
+        v1::DockerRun { operation, image, container_id, command, env, memory_bytes, cpu_millis, pids, working_dir };
+    Ok((Some(Run::Docker(run)), name))
+}
+
 /// A handler's task is called as its handler.
 fn handler_name(name: Option<String>, handler: Option<String>) -> Result<String, String> {
     match (name, handler) {
@@ -119,6 +146,16 @@ fn handler_name(name: Option<String>, handler: Option<String>) -> Result<String,
 }
 
 impl Command {
+    fn says_something(&self) -> bool {
+        let Self { command, args, shell, env, working_dir, stdin } = self;
+        command.is_some()
+            || args.is_some()
+            || shell.is_some()
+            || env.is_some()
+            || working_dir.is_some()
+            || stdin.is_some()
+    }
+
     /// The command, if there is one.
     fn run(self) -> Result<Option<v1::ShellRun>, String> {
         let Self { command, args, shell, env, working_dir, stdin } = self;
@@ -260,7 +297,7 @@ mod tests {
     fn shell(spec: &v1::TaskSpec) -> &v1::ShellRun {
         match &spec.run {
             Some(Run::Shell(shell)) => shell,
-            None => panic!("{spec:?} is no command"),
+            Some(Run::Docker(_)) | None => panic!("{spec:?} is no command"),
         }
     }
 
@@ -306,6 +343,21 @@ mod tests {
     }
 
     #[test]
+    fn a_container_is_described_as_in_the_protocol() {
+        let docker = |json: &str| match read(json).unwrap() {
+            v1::TaskSpec { run: Some(Run::Docker(docker)), name, .. } => (docker, name),
+            other => panic!("{other:?} is no container"),
+        };
+        let (run, name) = docker(
+            r#"{"docker": {"image": "busybox", "command": ["echo", "a b"], "env": {"X": "2"}, "memory_bytes": 6291456}}"#,
+        );
+        assert_eq!((&*run.operation, &*run.image, &*name), ("run", "busybox", "busybox echo a b"));
+        assert_eq!((&*run.env["E"], &*run.env["X"], run.memory_bytes), ("1", "2", 6_291_456));
+        let (stop, name) = docker(r#"{"docker": {"operation": "stop", "container_id": "c1"}}"#);
+        assert_eq!((&*stop.operation, &*stop.container_id, &*name, stop.env.len()), ("stop", "c1", "c1", 0));
+    }
+
+    #[test]
     fn a_handlers_payload_is_text_or_json_or_bytes() {
         let payload = |json: &str| {
             let spec = read(json).unwrap();
@@ -343,6 +395,11 @@ mod tests {
             (r#"{"shell": {"cmd": "x"}}"#, "shell: unknown field `cmd`"),
             (r#"{"shell": {"command": "x"}, "env": {}}"#, "shell: stands beside"),
             (r#"{"handler": "h", "env": {}}"#, "env: is for commands"),
+            (r#"{"docker": {"image": "i"}, "env": {}}"#, "docker: stands beside"),
+            (r#"{"docker": {"image": "i"}, "handler": "h"}"#, "docker: stands beside"),
+            (r#"{"docker": {"image": "i"}, "payload": "p"}"#, "payload: is for handler tasks"),
+            (r#"{"docker": {"img": "i"}}"#, "docker: unknown field `img`"),
+            (r#"{"docker": {"operation": "exec"}}"#, "docker.operation: must be one of"),
             (r#"{"handler": "h", "command": "x"}"#, "handler: stands beside a command"),
             (r#"{"handler": "h", "name": "n"}"#, "name: must be that of the handler"),
             (r#"{"command": "x", "payload": "p"}"#, "payload: is for handler tasks"),
