@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the tests use besides Rust: system tools and Python's gRPC clients. What can't be installed is
+# Installs what the tests use besides Rust: system tools, Python's gRPC clients, an OTLP collector, Prometheus. What can't be installed is
 # named, and the tests that need it say that they were skipped. Idempotent.
 set -euo pipefail
 tools=$1
@@ -16,6 +16,8 @@ command -v strace >/dev/null || missing+=(strace)
 command -v iptables >/dev/null || missing+=(iptables)
 command -v faketime >/dev/null || missing+=(faketime)
 command -v unshare >/dev/null || missing+=(util-linux)
+command -v systemd-analyze >/dev/null || missing+=(systemd)
+command -v docker-compose >/dev/null || docker compose version >/dev/null 2>&1 || missing+=(docker-compose)
 if [ ${#missing[@]} -gt 0 ] && command -v apt-get >/dev/null; then
   say "installing ${missing[*]}"
   { as_root apt-get update -qq && as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"; } >&2 ||
@@ -24,8 +26,8 @@ fi
 
 mkdir -p "$tools"
 [ -x "$tools/python/bin/python" ] || python3 -m venv "$tools/python" >&2 || say "no Python environment"
-if [ -x "$tools/python/bin/pip" ] && ! "$tools/python/bin/python" -c 'import grpc, grpc_reflection, grpc_requests, grpc_tools' 2>/dev/null; then
-  "$tools/python/bin/pip" install --quiet --disable-pip-version-check grpcio grpcio-reflection grpcio-tools grpc_requests >&2 ||
+if [ -x "$tools/python/bin/pip" ] && ! "$tools/python/bin/python" -c 'import grpc, grpc_reflection, grpc_requests, grpc_tools, rotel, yaml' 2>/dev/null; then
+  "$tools/python/bin/pip" install --quiet --disable-pip-version-check grpcio grpcio-reflection grpcio-tools grpc_requests rotel==0.0.1a15 pyyaml >&2 ||
     say "could not install the Python clients"
 fi
 

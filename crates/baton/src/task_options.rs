@@ -88,6 +88,7 @@ impl TaskOptions {
             array: None,
             run_at_ms: 0,
             on_lost: on_lost.into(),
+            traceparent: String::new(),
             run: None,
         };
         Ok(Defaults { spec, env: map("--env", env)? })

@@ -1,6 +1,6 @@
 //! What a client asks for.
 
-use crate::{ArraySpec, Error, OnLost, Result, RetryPolicy, UnixMillis, WorkerId, limits};
+use crate::{ArraySpec, Error, OnLost, Result, RetryPolicy, TraceContext, UnixMillis, WorkerId, limits};
 use std::{collections::BTreeMap, time::Duration};
 
 /// A task as it was asked for. It never changes after the submit.
@@ -32,6 +32,8 @@ pub struct Spec {
     pub run_at: Option<UnixMillis>,
     /// It is an array: each member runs this spec.
     pub array: Option<ArraySpec>,
+    /// The span of whoever asked for it. Of no meaning to the task: the same wish from elsewhere is the same wish.
+    pub trace: Option<TraceContext>,
 }
 
 /// The key under which repeated submits are one task, and a hash of what was submitted.

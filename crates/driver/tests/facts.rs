@@ -27,6 +27,7 @@ fn spec() -> Spec {
         queue: "default".into(),
         run_at: None,
         array: None,
+        trace: None,
     }
 }
 

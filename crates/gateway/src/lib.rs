@@ -36,7 +36,7 @@ impl Gateway {
     pub async fn listen(options: &Options) -> service::Result<Self> {
         let upstream = Upstream::new(&options.scheduler)?;
         // The default is asked for as well: clients look for the gateway there.
-        let service = Service::listen(NAME, options.listen, true, &options.service).await?;
+        let service = Service::listen(NAME, options.listen, true, &options.service).await?.front_door();
         Ok(Self { service, upstream })
     }
 

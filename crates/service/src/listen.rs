@@ -1,6 +1,11 @@
 //! A bound port: refused with a reason, or held until it is served.
 
-use crate::{Fatal, Options, Readiness, guard::Guard, metrics};
+use crate::{
+    Fatal, Options, Readiness,
+    guard::Guard,
+    metrics,
+    trace::{Exporter, Tracer},
+};
 use std::{io, net::SocketAddr};
 use tokio::net::TcpListener;
 
@@ -16,6 +21,10 @@ pub struct Service {
     pub(crate) guard: Guard,
     pub(crate) readiness: Readiness,
     pub(crate) stop_timeout: std::time::Duration,
+    pub(crate) tracer: Tracer,
+    pub(crate) exporter: Option<Exporter>,
+    /// Whether traces begin here.
+    pub(crate) front: bool,
 }
 
 impl Service {
@@ -35,7 +44,20 @@ impl Service {
         let addr = listener.local_addr().map_err(|error| cannot(addr, &error))?;
         let guard = Guard::new(addr, &options.public_host, &options.allow_origin);
         let stop_timeout = options.stop_timeout;
-        Ok(Self { name, listener, addr, guard, readiness: Readiness::default(), stop_timeout })
+        let (tracer, exporter) = Tracer::new(name, options)?;
+        let readiness = Readiness::default();
+        Ok(Self { name, listener, addr, guard, readiness, stop_timeout, tracer, exporter, front: false })
+    }
+
+    /// Clients call here: a call without a trace begins one.
+    #[must_use]
+    pub fn front_door(self) -> Self {
+        Self { front: true, ..self }
+    }
+
+    /// What records spans of this service.
+    pub fn tracer(&self) -> Tracer {
+        self.tracer.clone()
     }
 
     /// The real address.

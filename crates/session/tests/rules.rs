@@ -27,6 +27,7 @@ fn start(n: u64) -> Order {
         queue: "default".into(),
         run_at: None,
         array: None,
+        trace: None,
     };
     Order::Start(Start { attempt: attempt(n), spec: Arc::new(spec), class: 1, entry: None })
 }

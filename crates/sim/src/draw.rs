@@ -44,6 +44,7 @@ pub(crate) fn task(world: &mut World, dice: &mut Rng) -> NewTask {
         queue: QUEUES[usize::from(dice.percent(30))].into(),
         run_at: delay(world, dice),
         array,
+        trace: None,
     };
     world.report.members += members;
     let task = NewTask { id, spec: Arc::new(spec), entries, retry: None };

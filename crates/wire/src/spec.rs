@@ -31,6 +31,7 @@ pub fn spec(wire: v1::TaskSpec) -> Result<(Spec, Vec<Arc<str>>)> {
         array,
         run_at_ms,
         on_lost,
+        traceparent,
         run,
     } = wire;
     let max_retries = u32::try_from(max_retries)
@@ -50,9 +51,12 @@ pub fn spec(wire: v1::TaskSpec) -> Result<(Spec, Vec<Arc<str>>)> {
         queue: if queue.is_empty() { QUEUE_DEFAULT.into() } else { queue },
         run_at: if run_at_ms == 0 { None } else { Some(UnixMillis(run_at_ms)) },
         array,
+        trace: None,
     };
     spec.check()?;
+    // Before the trace: who asks again does so in another one.
     spec.key = key_of(&idempotency_key, &spec, &entries)?;
+    spec.trace = if traceparent.is_empty() { None } else { Some(traceparent.parse()?) };
     Ok((spec, entries))
 }
 
@@ -101,6 +105,7 @@ pub(crate) fn one_member(spec: &Spec) -> v1::TaskSpec {
         queue,
         run_at,
         array: _,
+        trace,
     } = spec;
     let (timeout_secs, timeout_ms) = timeout_to(*timeout);
     let (run, payload) = run_to(run);
@@ -119,6 +124,7 @@ pub(crate) fn one_member(spec: &Spec) -> v1::TaskSpec {
         array: None,
         run_at_ms: run_at.map_or(0, |at| at.0),
         on_lost: on_lost_to(*on_lost).into(),
+        traceparent: trace.map(|trace| trace.to_string()).unwrap_or_default(),
         run,
     }
 }

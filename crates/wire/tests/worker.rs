@@ -91,6 +91,7 @@ fn orders_keep_everything() {
         queue: "q".into(),
         run_at: Some(UnixMillis(5)),
         array: None,
+        trace: Some(domain::TraceContext { trace: [1; 16], span: [2; 8], flags: 1 }),
     };
     let (spec, lost_after) = (Arc::new(spec), Duration::from_secs(60));
     let orders = vec![

@@ -22,6 +22,7 @@ mod meters;
 mod options;
 mod run;
 mod seen;
+mod traced;
 mod transport;
 
 pub use handler::{Handler, HandlerContext, HandlerFuture, Handlers};

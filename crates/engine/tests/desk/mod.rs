@@ -47,6 +47,7 @@ pub fn shell() -> Spec {
         queue: "default".into(),
         run_at: None,
         array: None,
+        trace: None,
     }
 }
 

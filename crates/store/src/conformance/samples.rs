@@ -30,6 +30,7 @@ pub fn queued(n: u64) -> Task {
             queue: "default".into(),
             run_at: None,
             array: None,
+            trace: None,
         }),
         ready_seq: n + 1,
         accepted: stamp(1),

@@ -2,8 +2,8 @@
 
 use super::{Nothing, Unreadable, nanos};
 use domain::{
-    ArraySpec, HandlerRun, IdempotencyKey, OnLost, Range, Ranges, RetryPolicy, Run, ShellRun, Spec, UnixMillis,
-    WorkerId,
+    ArraySpec, HandlerRun, IdempotencyKey, OnLost, Range, Ranges, RetryPolicy, Run, ShellRun, Spec, TraceContext,
+    UnixMillis, WorkerId,
 };
 use prost::Message;
 use std::{collections::BTreeMap, time::Duration};
@@ -37,6 +37,17 @@ struct SpecRecord {
     /// [`OnLost::code`].
     #[prost(uint32, tag = "14")]
     on_lost: u32,
+    #[prost(message, optional, tag = "15")]
+    trace: Option<TraceRecord>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct TraceRecord {
+    /// The trace's 16 bytes and the span's 8.
+    #[prost(bytes = "vec", tag = "1")]
+    ids: Vec<u8>,
+    #[prost(uint32, tag = "2")]
+    flags: u32,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -86,8 +97,22 @@ pub(crate) fn input(spec: &Spec) -> &[u8] {
 
 /// The spec without its input.
 pub(crate) fn encode_spec(spec: &Spec) -> Vec<u8> {
-    let Spec { name, description, run, timeout, retry, on_lost, key, worker, labels, priority, queue, run_at, array } =
-        spec;
+    let Spec {
+        name,
+        description,
+        run,
+        timeout,
+        retry,
+        on_lost,
+        key,
+        worker,
+        labels,
+        priority,
+        queue,
+        run_at,
+        array,
+        trace,
+    } = spec;
     let RetryPolicy { max_retries } = *retry;
     SpecRecord {
         name: name.clone(),
@@ -114,6 +139,10 @@ pub(crate) fn encode_spec(spec: &Spec) -> Vec<u8> {
             entries: *entries,
         }),
         on_lost: on_lost.code().into(),
+        trace: trace.map(|TraceContext { trace, span, flags }| TraceRecord {
+            ids: [&trace[..], &span].concat(),
+            flags: flags.into(),
+        }),
     }
     .encode_to_vec()
 }
@@ -134,6 +163,7 @@ pub(crate) fn decode_spec(bytes: &[u8], input: Vec<u8>) -> Result<Spec, Unreadab
         run_at_ms,
         array,
         on_lost,
+        trace,
     } = SpecRecord::decode(bytes)?;
     let run = match run.ok_or_else(|| Unreadable::missing("way to run"))? {
         RunRecord::Shell(ShellRecord { command, args, working_dir, env }) => {
@@ -155,7 +185,16 @@ pub(crate) fn decode_spec(bytes: &[u8], input: Vec<u8>) -> Result<Spec, Unreadab
         queue,
         run_at: run_at_ms.map(UnixMillis),
         array: array.map(decode_array).transpose()?,
+        trace: trace.map(decode_trace).transpose()?,
     })
+}
+
+fn decode_trace(record: TraceRecord) -> Result<TraceContext, Unreadable> {
+    let TraceRecord { ids, flags } = record;
+    let wrong = || Unreadable::missing("trace of 25 bytes");
+    let (trace, span) = ids.split_first_chunk().ok_or_else(wrong)?;
+    let span = span.try_into().map_err(|_| wrong())?;
+    Ok(TraceContext { trace: *trace, span, flags: u8::try_from(flags).map_err(|_| wrong())? })
 }
 
 fn decode_array(record: ArrayRecord) -> Result<ArraySpec, Unreadable> {

@@ -231,6 +231,7 @@ pub fn spec(name: &str, run: Run) -> Spec {
         queue: "default".into(),
         run_at: None,
         array: None,
+        trace: None,
     }
 }
 

@@ -68,6 +68,7 @@ impl Entry {
             array: array.map(|Array(array)| array),
             run_at_ms: start(run_at, run_at_ms, delay, now_ms)?.unwrap_or(base.run_at_ms),
             on_lost: on_lost_of(on_lost)?.unwrap_or(base.on_lost),
+            traceparent: base.traceparent.clone(),
             run,
         })
     }

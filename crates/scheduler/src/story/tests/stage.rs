@@ -78,6 +78,7 @@ pub fn accepted(array: Option<ArraySpec>) -> Task {
         queue: "default".into(),
         run_at: None,
         array,
+        trace: None,
     };
     let books = spec.array.as_ref().map(|array| Members::new(array.ranges.len(), StateWord::Queued));
     Task {
