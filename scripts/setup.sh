@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests use besides Rust: system tools, a browser, and clients for gRPC and HTTP that aren't ours. What can't be installed is
+# Installs what the tests use besides Rust: system tools, a browser, Prometheus, an OTLP collector, and clients for gRPC
+# and HTTP that aren't ours. What can't be installed is
 # named, and the tests that need it say that they were skipped. Idempotent.
 set -euo pipefail
 tools=$1
@@ -22,6 +23,8 @@ command -v chromium >/dev/null || missing+=(chromium)
 # A Docker engine that tests start themselves, and what its image is made of; it needs no registry.
 [ -x /usr/sbin/dockerd ] || command -v dockerd >/dev/null || missing+=(docker.io)
 [ -x /bin/busybox ] || missing+=(busybox-static)
+command -v systemd-analyze >/dev/null || missing+=(systemd)
+command -v docker-compose >/dev/null || docker compose version >/dev/null 2>&1 || missing+=(docker-compose)
 if [ ${#missing[@]} -gt 0 ] && command -v apt-get >/dev/null; then
   say "installing ${missing[*]}"
   { as_root apt-get update -qq && as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"; } >&2 ||
@@ -30,8 +33,8 @@ fi
 
 mkdir -p "$tools"
 [ -x "$tools/python/bin/python" ] || python3 -m venv "$tools/python" >&2 || say "no Python environment"
-if [ -x "$tools/python/bin/pip" ] && ! "$tools/python/bin/python" -c 'import grpc, google.protobuf, grpc_reflection, grpc_requests, grpc_tools, setuptools' 2>/dev/null; then
-  "$tools/python/bin/pip" install --quiet --disable-pip-version-check grpcio protobuf grpcio-reflection grpcio-tools grpc_requests setuptools >&2 ||
+if [ -x "$tools/python/bin/pip" ] && ! "$tools/python/bin/python" -c 'import grpc, google.protobuf, grpc_reflection, grpc_requests, grpc_tools, rotel, setuptools, yaml' 2>/dev/null; then
+  "$tools/python/bin/pip" install --quiet --disable-pip-version-check grpcio protobuf grpcio-reflection grpcio-tools grpc_requests rotel==0.0.1a15 pyyaml setuptools >&2 ||
     say "could not install the Python clients"
 fi
 

@@ -9,6 +9,7 @@ The client's code is generated from proto/taskmanager/taskmanager.proto when thi
 
 import os
 import sys
+import time
 
 import grpc
 
@@ -18,12 +19,23 @@ sys.path += [here, os.path.join(here, "../../proto/taskmanager")]
 messages, services = grpc.protos_and_services("taskmanager.proto")
 
 
+def submit(manager, request, patience=60):
+    """Everything may have been started at the same time: the gateway, or its scheduler, may still be on its way."""
+    last = time.monotonic() + patience
+    while True:
+        try:
+            return manager.SubmitTask(request, wait_for_ready=True, timeout=patience)
+        except grpc.RpcError as error:
+            if error.code() != grpc.StatusCode.UNAVAILABLE or time.monotonic() > last:
+                raise
+            time.sleep(0.2)
+
+
 def main(address="127.0.0.1:50051", description="a first task", priority="MEDIUM"):
     with grpc.insecure_channel(address) as channel:
         manager = services.TaskManagerStub(channel)
         request = messages.TaskRequest(task_description=description, priority=priority)
-        # In a compose file everything starts at once: the gateway may still be on its way.
-        task = manager.SubmitTask(request, wait_for_ready=True, timeout=60)
+        task = submit(manager, request)
         print("task", task.task_id, flush=True)
         last = None
         for update in manager.StreamTaskStatus(messages.StatusRequest(task_id=task.task_id)):

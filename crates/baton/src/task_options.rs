@@ -98,6 +98,7 @@ impl TaskOptions {
             run_at_ms: 0,
             on_lost: on_lost.into(),
             start_within_ms: 0,
+            traceparent: String::new(),
             run: None,
         };
         Ok(Defaults { spec, env: map("--env", env)? })

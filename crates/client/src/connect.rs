@@ -32,7 +32,8 @@ pub struct Client {
 }
 
 impl Client {
-    /// Takes the address of a gateway, such as [`GATEWAY_DEFAULT`]. Nothing is sent yet. Needs a tokio runtime.
+    /// Takes the address of a gateway, such as [`GATEWAY_DEFAULT`]. Nothing is sent yet. Needs a tokio runtime. Calls are
+    /// part of the trace that the environment names in TRACEPARENT: in a task, that of the task.
     ///
     /// # Errors
     /// [`domain::Kind::Invalid`] if `url` is none.
@@ -49,7 +50,7 @@ impl Client {
             .keep_alive_timeout(PING_TIMEOUT)
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
-        let receipts = Receipts::default();
+        let receipts = Receipts::new(std::env::var("TRACEPARENT").ok());
         let gateway = GatewayClient::with_interceptor(endpoint.connect_lazy(), receipts.clone())
             .max_decoding_message_size(limits::MESSAGE_BYTES)
             .max_encoding_message_size(limits::MESSAGE_BYTES);

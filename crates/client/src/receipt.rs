@@ -9,26 +9,41 @@ use wire::v1::TaskAccepted;
 /// The metadata's name.
 const RECEIPT: &str = "baton-receipt";
 
-/// The last one; clones share it.
+/// The metadata that says where a call stands in a trace.
+const TRACEPARENT: &str = "traceparent";
+
+/// The last one, which clones share; and the place in a trace that all calls are made from.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Receipts(Arc<Mutex<Option<MetadataValue<Ascii>>>>);
+pub(crate) struct Receipts {
+    last: Arc<Mutex<Option<MetadataValue<Ascii>>>>,
+    place: Option<MetadataValue<Ascii>>,
+}
 
 impl Receipts {
+    /// None yet. `place` is a `traceparent`; what is none is left out.
+    pub fn new(place: Option<String>) -> Self {
+        let place = place.and_then(|place| MetadataValue::try_from(place).ok());
+        Self { last: Arc::default(), place }
+    }
+
     /// Keeps the newest.
     pub fn keep(&self, accepted: &TaskAccepted) {
         // An older server gives none.
         if let Ok(receipt) = MetadataValue::try_from(accepted.receipt.as_str())
             && !accepted.receipt.is_empty()
         {
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(receipt);
+            *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(receipt);
         }
     }
 }
 
 impl Interceptor for Receipts {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        if let Some(receipt) = &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(receipt) = &*self.last.lock().unwrap_or_else(PoisonError::into_inner) {
             request.metadata_mut().insert(RECEIPT, receipt.clone());
+        }
+        if let Some(place) = &self.place {
+            request.metadata_mut().insert(TRACEPARENT, place.clone());
         }
         Ok(request)
     }

@@ -1,6 +1,6 @@
 //! What a client asks for.
 
-use crate::{ArraySpec, DockerRun, Error, OnLost, Result, RetryPolicy, UnixMillis, WorkerId, limits};
+use crate::{ArraySpec, DockerRun, Error, OnLost, Result, RetryPolicy, TraceContext, UnixMillis, WorkerId, limits};
 use std::{collections::BTreeMap, time::Duration};
 
 /// A task as it was asked for. It never changes after the submit.
@@ -34,6 +34,8 @@ pub struct Spec {
     pub array: Option<ArraySpec>,
     /// How long it may wait for its first start; `None`: as long as need be.
     pub start_within: Option<Duration>,
+    /// The span of whoever asked for it. Of no meaning to the task: the same wish from elsewhere is the same wish.
+    pub trace: Option<TraceContext>,
 }
 
 /// The key under which repeated submits are one task, and a hash of what was submitted.

@@ -28,6 +28,7 @@ fn spec() -> Spec {
         run_at: None,
         start_within: None,
         array: None,
+        trace: None,
     }
 }
 

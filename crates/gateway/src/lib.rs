@@ -39,7 +39,7 @@ impl Gateway {
     pub async fn listen(options: &Options) -> service::Result<Self> {
         let upstream = Upstream::new(&options.scheduler)?;
         // The defaults are asked for as well: clients look for the gateway there.
-        let service = Service::listen(NAME, options.listen, true, &options.service).await?;
+        let service = Service::listen(NAME, options.listen, true, &options.service).await?.front_door();
         let web = service.beside(options.http_listen, "--http-listen", &options.service).await?;
         Ok(Self { service, web, upstream })
     }

@@ -11,6 +11,9 @@ use tonic::{Request, Status, server::NamedService, service::Interceptor};
 /// The metadata's name.
 const RECEIPT: &str = "baton-receipt";
 
+/// The metadata that says where a call stands in a trace.
+const TRACEPARENT: &str = "traceparent";
+
 type Receipt = Option<MetadataValue<Ascii>>;
 
 tokio::task_local! {
@@ -44,7 +47,7 @@ where
     }
 }
 
-/// Passes it on to the scheduler.
+/// Passes it on to the scheduler, with the place in the trace.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PassOn;
 
@@ -53,6 +56,11 @@ impl Interceptor for PassOn {
         // Calls of the gateway's own are on nobody's behalf.
         if let Ok(Some(receipt)) = CURRENT.try_with(Clone::clone) {
             request.metadata_mut().insert(RECEIPT, receipt);
+        }
+        if let Some(place) = service::trace::current()
+            && let Ok(place) = place.to_string().parse()
+        {
+            request.metadata_mut().insert(TRACEPARENT, place);
         }
         Ok(request)
     }

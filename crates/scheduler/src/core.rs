@@ -18,7 +18,7 @@ use crate::{
 use domain::{Commit, Error, Kind, Loaded, StateWord};
 use driver::Driver;
 use engine::{Config, Input, WINDOW};
-use service::{Readiness, Stopping};
+use service::{Readiness, Stopping, trace::Tracer};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -42,6 +42,7 @@ pub(crate) struct Core {
     pub accepted: Option<Commit>,
     pub readiness: Readiness,
     pub stopping: Stopping,
+    pub tracer: Tracer,
 }
 
 /// Why a reign is over.
@@ -145,9 +146,9 @@ impl Core {
         let (story, views, retention) = (&self.story, &mut self.views, &mut self.retention);
         let Opened { store_id, epoch, commit, .. } = opened;
         let mark = Watermark { store_id, epoch, commit };
-        let receipts = &self.receipts;
+        let (receipts, tracer) = (&self.receipts, &self.tracer);
         let (reign, answers) =
-            Reign::new(driver, mark, clock, &self.writer, outbox, replies, story, views, retention, receipts);
+            Reign::new(driver, mark, clock, &self.writer, outbox, replies, story, views, retention, receipts, tracer);
         self.readiness.done("store");
         Ok(serve(reign, answers, &mut self.messages, &self.stopping).await)
     }

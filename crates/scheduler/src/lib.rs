@@ -23,6 +23,7 @@ mod run;
 pub mod story;
 #[cfg(test)]
 mod tests;
+mod traced;
 mod view;
 
 pub use mailbox::Handle;

@@ -10,11 +10,13 @@ use crate::{
     outbox::Outbox,
     replies::{Replies, Waiting},
     retention::{self, Retention},
+    traced,
     view::{View, Views},
 };
 use domain::{Ahead, AttemptId, Commit, Epoch, Error, Fact, Hello, Kind, Order};
 use driver::{Driver, Outcome, Step};
 use engine::{Effect, Input, SessionId};
+use service::trace::Tracer;
 use std::time::{Duration, Instant};
 use store::{Expired, Failure, Reason, Store, Watermark, writer::Writer};
 use tokio::sync::mpsc;
@@ -47,6 +49,7 @@ pub(crate) struct Reign<'a> {
     pub views: &'a mut Views,
     pub retention: &'a mut Retention,
     receipts: &'a Receipts,
+    tracer: &'a Tracer,
     answers: mpsc::Sender<Answer>,
     /// Jobs that the writer's thread hasn't answered.
     under_way: usize,
@@ -75,6 +78,7 @@ impl<'a> Reign<'a> {
         views: &'a mut Views,
         retention: &'a mut Retention,
         receipts: &'a Receipts,
+        tracer: &'a Tracer,
     ) -> (Self, mpsc::Receiver<Answer>) {
         let (answers, incoming) = mpsc::channel(UNDER_WAY);
         let under_way = 0;
@@ -89,6 +93,7 @@ impl<'a> Reign<'a> {
             views,
             retention,
             receipts,
+            tracer,
             answers,
             under_way,
         };
@@ -301,6 +306,7 @@ impl<'a> Reign<'a> {
             }
         }
         gauges::waited(&waits);
+        traced::waited(self.tracer, &waits);
         gauges::stored(&events.iter().map(|(_, tail)| tail).collect::<Vec<_>>());
         // The story before the orders: it must know of an attempt before its output can arrive.
         if !events.is_empty() {

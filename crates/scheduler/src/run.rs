@@ -58,6 +58,7 @@ pub async fn run(options: Options, stopping: Stopping) -> service::Result<()> {
         accepted: accept_data_loss.map(Commit),
         readiness: readiness.clone(),
         stopping: stopping.clone(),
+        tracer: service.tracer(),
     };
     let watching = tokio::spawn(Arc::clone(&disk).watch());
     let door = Door {
@@ -69,6 +70,7 @@ pub async fn run(options: Options, stopping: Stopping) -> service::Result<()> {
         receipts: receipts.clone(),
         readiness,
         stopping: stopping.clone(),
+        tracer: service.tracer(),
     };
     let checked = receipts.clone();
     let server = SchedulerServer::new(door)

@@ -18,6 +18,7 @@ mod server;
 mod size;
 mod stop_body;
 mod stopping;
+pub mod trace;
 
 pub use api::Api;
 pub use config::{parse, parse_from};

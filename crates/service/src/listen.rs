@@ -1,6 +1,11 @@
 //! A bound port: refused with a reason, or held until it is served.
 
-use crate::{Fatal, Options, Readiness, guard::Guard, metrics};
+use crate::{
+    Fatal, Options, Readiness,
+    guard::Guard,
+    metrics,
+    trace::{Exporter, Tracer},
+};
 use std::{io, net::SocketAddr};
 use tokio::net::TcpListener;
 
@@ -18,6 +23,10 @@ pub struct Service {
     pub(crate) stop_timeout: std::time::Duration,
     /// It prints that it listens; a second port of the same service doesn't.
     pub(crate) prints: bool,
+    pub(crate) tracer: Tracer,
+    pub(crate) exporter: Option<Exporter>,
+    /// Whether traces begin here.
+    pub(crate) front: bool,
 }
 
 impl Service {
@@ -32,7 +41,9 @@ impl Service {
         metrics::handle();
         let guard = Guard::new(addr, &options.public_host, &options.allow_origin);
         let stop_timeout = options.stop_timeout;
-        Ok(Self { name, listener, addr, guard, readiness: Readiness::default(), stop_timeout, prints: true })
+        let (tracer, exporter) = Tracer::new(name, options)?;
+        let (readiness, prints, front) = (Readiness::default(), true, false);
+        Ok(Self { name, listener, addr, guard, readiness, stop_timeout, prints, tracer, exporter, front })
     }
 
     /// A second port of the same service: as ready as the first, and silent. `flag` is what its address is chosen with.
@@ -43,7 +54,20 @@ impl Service {
         let (listener, addr) = take(addr, true, flag, options).await?;
         let guard = Guard::new(addr, &options.public_host, &options.allow_origin);
         let (name, stop_timeout, readiness) = (self.name, self.stop_timeout, self.readiness());
-        Ok(Self { name, listener, addr, guard, readiness, stop_timeout, prints: false })
+        // The first port's exporter sends the spans of both.
+        let (tracer, exporter, prints, front) = (self.tracer.clone(), None, false, self.front);
+        Ok(Self { name, listener, addr, guard, readiness, stop_timeout, prints, tracer, exporter, front })
+    }
+
+    /// Clients call here: a call without a trace begins one.
+    #[must_use]
+    pub fn front_door(self) -> Self {
+        Self { front: true, ..self }
+    }
+
+    /// What records spans of this service.
+    pub fn tracer(&self) -> Tracer {
+        self.tracer.clone()
     }
 
     /// The real address.

@@ -32,9 +32,7 @@ pub(crate) fn install(format: LogFormat) -> Result<(), Fatal> {
     // Fails only if there is a log already.
     let _ = match format {
         LogFormat::Text => tracing::subscriber::set_global_default(base.event_format(Line).finish()),
-        LogFormat::Json => {
-            tracing::subscriber::set_global_default(base.json().flatten_event(true).with_timer(Utc).finish())
-        }
+        LogFormat::Json => tracing::subscriber::set_global_default(base.event_format(Json).finish()),
     };
     Ok(())
 }
@@ -59,6 +57,68 @@ where
         let mut fields = Fields::default();
         event.record(&mut fields);
         writeln!(w, " {} {}{}", event.metadata().level(), fields.message, fields.rest)
+    }
+}
+
+/// One object a line: `timestamp`, `level`, `message`, `target`, the event's fields and, while a call is answered that has
+/// a place in a trace, `trace_id` and `span_id`.
+struct Json;
+
+impl<S, N> FormatEvent<S, N> for Json
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(&self, _: &FmtContext<'_, S, N>, mut w: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        let mut time = String::new();
+        Utc.format_time(&mut Writer::new(&mut time))?;
+        let mut object = Object::default();
+        let mut put = |key: &str, value: &str| object.0.insert(key.to_owned(), value.into());
+        put("timestamp", &time);
+        put("level", event.metadata().level().as_str());
+        put("target", event.metadata().target());
+        if let Some(place) = crate::trace::current() {
+            put("trace_id", &place.trace_id());
+            put("span_id", &place.span_id());
+        }
+        event.record(&mut object);
+        writeln!(w, "{}", serde_json::Value::Object(object.0))
+    }
+}
+
+/// What an event says, as JSON.
+#[derive(Default)]
+struct Object(serde_json::Map<String, serde_json::Value>);
+
+impl Object {
+    fn put(&mut self, field: &Field, value: impl Into<serde_json::Value>) {
+        self.0.insert(field.name().to_owned(), value.into());
+    }
+}
+
+impl Visit for Object {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.put(field, format!("{value:?}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.put(field, value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.put(field, value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.put(field, value);
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.put(field, value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.put(field, value);
     }
 }
 
@@ -121,11 +181,20 @@ mod tests {
     }
 
     fn logged(log: impl FnOnce()) -> String {
+        logged_as(Line, log)
+    }
+
+    fn logged_as<F>(format: F, log: impl FnOnce()) -> String
+    where
+        F: FormatEvent<tracing_subscriber::Registry, tracing_subscriber::fmt::format::DefaultFields>
+            + Send
+            + Sync
+            + 'static,
+    {
         let sink = Sink::default();
         let writer = sink.clone();
-        let subscriber =
-            tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).event_format(Line).finish();
-        tracing::subscriber::with_default(subscriber, log);
+        let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false);
+        tracing::subscriber::with_default(subscriber.event_format(format).finish(), log);
         String::from_utf8(sink.0.lock().unwrap().clone()).unwrap()
     }
 
@@ -143,5 +212,19 @@ mod tests {
         let line = logged(|| tracing::warn!(name, other = %name, "odd\nname"));
         assert_eq!(line.matches('\n').count(), 1, "{line:?}");
         assert!(!line.contains('\u{1b}'), "{line:?}");
+    }
+
+    #[tokio::test]
+    async fn a_json_line_names_the_trace_of_the_call_that_is_answered() {
+        let place: domain::TraceContext = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().unwrap();
+        let log = || logged_as(Json, || tracing::info!(task_id = "0199", count = 3, quiet = true, "Task\nsubmitted"));
+        let within = crate::trace::scoped(Some(place), async { log() }).await;
+        let object: serde_json::Value = serde_json::from_str(&within).unwrap();
+        assert_eq!(object["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736");
+        assert_eq!(object["span_id"], "00f067aa0ba902b7");
+        assert_eq!((&object["message"], &object["level"]), (&"Task\nsubmitted".into(), &"INFO".into()));
+        assert_eq!((&object["count"], &object["quiet"]), (&3.into(), &true.into()));
+        assert_eq!(within.matches('\n').count(), 1, "{within:?}");
+        assert!(!log().contains("trace_id"));
     }
 }

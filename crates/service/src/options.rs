@@ -27,6 +27,9 @@ pub struct Options {
     /// Further origins whose web pages may call this service, such as `https://tasks.example.org`
     #[arg(long, value_name = "ORIGIN", value_delimiter = ',', env = "BATON_ALLOW_ORIGIN")]
     pub allow_origin: Vec<String>,
+    /// Where traces are sent, as OTLP over gRPC: `http://127.0.0.1:4317`. Without it nothing is traced
+    #[arg(long, value_name = "URL", env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
+    pub otlp_endpoint: Option<String>,
 }
 
 /// Form of the log lines.

@@ -1,7 +1,13 @@
 //! The accept loop: HTTP/1 and HTTP/2 on one port, bounded, ending gracefully.
 
 use crate::{
-    Api, Fatal, Service, Stopping, api::Health, descriptors, guard::Guard, http, metrics, stop_body::StopBody,
+    Api, Fatal, Service, Stopping,
+    api::Health,
+    descriptors,
+    guard::Guard,
+    http, metrics,
+    stop_body::StopBody,
+    trace::{self, Exporter, Tracer},
 };
 use axum::{
     Router,
@@ -55,42 +61,48 @@ impl Service {
     /// # Errors
     /// [`Fatal`] if the descriptors given to `api` are broken.
     pub async fn serve(self, api: Api, stopping: &Stopping) -> Result<(), Fatal> {
-        let Self { name, listener, addr, guard, readiness, stop_timeout, prints } = self;
+        let Self { name, listener, addr, guard, readiness, stop_timeout, prints, tracer, exporter, front } = self;
         let (routes, health) = api.finish()?;
         let router = http::routes(routes, readiness.clone(), stopping.clone());
-        let shared = Arc::new(Shared { router, guard, stopping: stopping.clone(), abort: CancellationToken::new() });
+        let (stop, abort) = (stopping.clone(), CancellationToken::new());
+        let shared = Arc::new(Shared { router, guard, stopping: stop, abort, tracer, front });
         let (tracker, permits) =
             (TaskTracker::new(), Arc::new(Semaphore::new(descriptors::for_connections(CONNECTIONS))));
         if prints {
             say(&format!("{name} service listening on {addr}"));
         }
-        let accept = async {
-            loop {
-                // Never closed.
-                let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
-                match listener.accept().await {
-                    Ok((stream, peer)) => drop(tracker.spawn(connection(stream, peer, Arc::clone(&shared), permit))),
-                    Err(error) => {
-                        tracing::warn!(%error, "Accept failed");
-                        tokio::time::sleep(ACCEPT_PAUSE).await;
+        let serving = async {
+            let accept = async {
+                loop {
+                    // Never closed.
+                    let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
+                    match listener.accept().await {
+                        Ok((stream, peer)) => {
+                            drop(tracker.spawn(connection(stream, peer, Arc::clone(&shared), permit)))
+                        }
+                        Err(error) => {
+                            tracing::warn!(%error, "Accept failed");
+                            tokio::time::sleep(ACCEPT_PAUSE).await;
+                        }
                     }
                 }
+            };
+            tokio::select! {
+                () = accept => {}
+                () = upkeep(health, &readiness) => {}
+                () = stopping.requested() => {}
             }
+            drop(listener);
+            tracker.close();
+            tokio::select! {
+                () = tracker.wait() => {}
+                () = stopping.hurried() => {}
+                () = tokio::time::sleep(stop_timeout / 2) => tracing::warn!("Calls did not end in time"),
+            }
+            shared.abort.cancel();
+            tracker.wait().await;
         };
-        tokio::select! {
-            () = accept => {}
-            () = upkeep(health, &readiness) => {}
-            () = stopping.requested() => {}
-        }
-        drop(listener);
-        tracker.close();
-        tokio::select! {
-            () = tracker.wait() => {}
-            () = stopping.hurried() => {}
-            () = tokio::time::sleep(stop_timeout / 2) => tracing::warn!("Calls did not end in time"),
-        }
-        shared.abort.cancel();
-        tracker.wait().await;
+        tracing_meanwhile(exporter, serving).await;
         Ok(())
     }
 
@@ -104,6 +116,16 @@ impl Service {
 fn say(line: &str) {
     let mut out = std::io::stdout().lock();
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
+/// Sends spans as long as the service serves, and then what is left of them.
+async fn tracing_meanwhile(exporter: Option<Exporter>, serving: impl Future<Output = ()>) {
+    let Some(mut exporter) = exporter else { return serving.await };
+    tokio::select! {
+        () = serving => {}
+        () = exporter.run() => {}
+    }
+    exporter.finish().await;
 }
 
 /// Keeps gRPC's health in step with readiness, and the histograms small.
@@ -132,6 +154,8 @@ struct Shared {
     stopping: Stopping,
     /// Ends what is still open at the end of a stop.
     abort: CancellationToken,
+    tracer: Tracer,
+    front: bool,
 }
 
 async fn connection(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>, _permit: OwnedSemaphorePermit) {
@@ -202,7 +226,13 @@ async fn answer(
         return Ok(http::refuse(grpc, status, text));
     }
     request.extensions_mut().insert(TcpConnectInfo { local_addr: Some(local), remote_addr: Some(peer) });
-    let response = shared.router.clone().call(request.map(Body::new)).await?;
+    let request = request.map(Body::new);
+    let span = trace::answering(&shared.tracer, shared.front, &request);
+    let place = span.as_ref().map(|span| span.context).or_else(|| trace::caller(request.headers()));
+    let response = trace::scoped(place, shared.router.clone().call(request)).await?;
+    if let Some(span) = span {
+        span.answered(&shared.tracer, &response);
+    }
     let stop = shared.stopping.token();
     Ok(response.map(|body| Body::new(StopBody::new(body, stop, grpc))))
 }

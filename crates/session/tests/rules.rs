@@ -28,6 +28,7 @@ fn start(n: u64) -> Order {
         run_at: None,
         start_within: None,
         array: None,
+        trace: None,
     };
     Order::Start(Start { attempt: attempt(n), spec: Arc::new(spec), class: 1, entry: None })
 }

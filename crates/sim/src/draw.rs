@@ -45,6 +45,7 @@ pub(crate) fn task(world: &mut World, dice: &mut Rng) -> NewTask {
         run_at: delay(world, dice),
         array,
         start_within: None,
+        trace: None,
     };
     world.report.members += members;
     let task = NewTask { id, spec: Arc::new(spec), entries, retry: None };

@@ -23,7 +23,7 @@ pub use error::{error, http_status, status};
 pub use event::{ProgressView, output_event, state_event};
 pub use explain::v1_explained;
 pub use output::{chunk, stream_name};
-pub use packed::{pack, unpack};
+pub use packed::{pack, traced, unpack};
 pub use page::{page_request, page_response};
 pub use resume::{Resume, broken, unsent};
 pub use spec::{check_spec, spec};

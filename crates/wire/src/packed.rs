@@ -4,7 +4,7 @@
 //! On the wire they are what the proto says: a message inside another is its bytes with their length before them.
 
 use crate::v1;
-use domain::{Error, Result};
+use domain::{Error, Result, TraceContext};
 use prost::Message as _;
 use prost::bytes::Bytes;
 
@@ -44,4 +44,10 @@ pub fn pack(spec: &v1::TaskSpec) -> Bytes {
 /// [`domain::Kind::Invalid`]: the bytes are none.
 pub fn unpack(spec: Bytes) -> Result<v1::TaskSpec> {
     v1::TaskSpec::decode(spec).map_err(|error| Error::field("spec", format!("is no TaskSpec: {error}")))
+}
+
+/// The encoded spec with this trace instead of its own: of a field that is there twice, the last one counts.
+pub fn traced(spec: &Bytes, trace: TraceContext) -> Bytes {
+    let trace = v1::TaskSpec { traceparent: trace.to_string(), ..Default::default() };
+    [&spec[..], &trace.encode_to_vec()].concat().into()
 }

@@ -32,6 +32,7 @@ pub fn spec(wire: v1::TaskSpec) -> Result<(Spec, Vec<Arc<str>>)> {
         run_at_ms,
         on_lost,
         start_within_ms,
+        traceparent,
         run,
     } = wire;
     let max_retries = u32::try_from(max_retries)
@@ -52,9 +53,12 @@ pub fn spec(wire: v1::TaskSpec) -> Result<(Spec, Vec<Arc<str>>)> {
         run_at: if run_at_ms == 0 { None } else { Some(UnixMillis(run_at_ms)) },
         array,
         start_within: start_within_from(start_within_ms)?,
+        trace: None,
     };
     spec.check()?;
+    // Before the trace: who asks again does so in another one.
     spec.key = key_of(&idempotency_key, &spec, &entries)?;
+    spec.trace = if traceparent.is_empty() { None } else { Some(traceparent.parse()?) };
     Ok((spec, entries))
 }
 
@@ -104,6 +108,7 @@ pub(crate) fn one_member(spec: &Spec) -> v1::TaskSpec {
         run_at,
         array: _,
         start_within,
+        trace,
     } = spec;
     let (timeout_secs, timeout_ms) = timeout_to(*timeout);
     let (run, payload) = run_to(run);
@@ -123,6 +128,7 @@ pub(crate) fn one_member(spec: &Spec) -> v1::TaskSpec {
         run_at_ms: run_at.map_or(0, |at| at.0),
         on_lost: on_lost_to(*on_lost).into(),
         start_within_ms: start_within.map_or(0, |within| i64::try_from(within.as_millis()).unwrap_or(i64::MAX)),
+        traceparent: trace.map(|trace| trace.to_string()).unwrap_or_default(),
         run,
     }
 }

@@ -12,6 +12,8 @@ fn words() -> impl Strategy<Value = BTreeMap<String, String>> {
     proptest::collection::btree_map("[A-Za-z=\u{0}é]{0,5}", ".{0,8}", 0..4)
 }
 
+const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
 prop_compose! {
     fn shell()(command in ".{0,20}", args in proptest::collection::vec(".{0,5}", 0..3), working_dir in "/?[a-z]{0,4}",
                env in words(), stdin in any::<Vec<u8>>()) -> v1::ShellRun {
@@ -42,12 +44,13 @@ prop_compose! {
               idempotency_key in ".{0,3}", worker in "[a-z./ ]{0,4}", labels in words(), priority: i32,
               queue in "[a-z]{0,4}", timeout_ms in proptest::option::of(prop_oneof![0..10_000_i64, any::<i64>()]),
               run_at_ms in prop_oneof![0..10_000_i64, any::<i64>()], array in proptest::option::of(array()), on_lost in -1..5_i32,
+              traceparent in prop_oneof![Just(String::new()), Just(TRACEPARENT.to_owned()), "[0-9a-f-]{0,60}"],
               run in proptest::option::of(prop_oneof![shell().prop_map(Run::Shell), docker().prop_map(Run::Docker)])) -> v1::TaskSpec {
         let payload = if run.is_some() { Vec::new() } else { payload };
         // As varied as the timeout.
         let start_within_ms = timeout_ms.unwrap_or(0);
         v1::TaskSpec { name, description, payload, timeout_secs, max_retries, idempotency_key, worker, labels, priority,
-                       queue, timeout_ms, run_at_ms, on_lost, array, start_within_ms, run }
+                       queue, timeout_ms, run_at_ms, on_lost, array, start_within_ms, traceparent, run }
     }
 }
 

@@ -63,6 +63,7 @@ fn what_is_left_out_has_its_default() {
         run_at: None,
         array: None,
         start_within: None,
+        trace: None,
     };
     assert_eq!(spec, expected);
 }
@@ -119,6 +120,7 @@ fn wrong_values_are_refused_by_the_name_of_their_field() {
         ("shell.env", env("", "x")),
         ("shell.env", env("A", "\0")),
         ("on_lost", v1::TaskSpec { on_lost: 4, ..handler() }),
+        ("traceparent", v1::TaskSpec { traceparent: "00-1-2-3".into(), ..handler() }),
         ("run_at_ms", v1::TaskSpec { run_at_ms: -1, ..handler() }),
         ("run_at_ms", v1::TaskSpec { run_at_ms: i64::MAX, ..handler() }),
         ("array.ranges", array(&[], &[])),
@@ -202,6 +204,7 @@ fn everything_asked_arrives() {
         run_at: Some(UnixMillis(1_700_000_000_000)),
         array: Some(ArraySpec { ranges: Ranges::parse("1-3,7").unwrap(), entries: false }),
         start_within: None,
+        trace: Some(domain::TraceContext { trace: [1; 16], span: [2; 8], flags: 1 }),
     };
     assert_eq!(Spec::try_from(v1::TaskSpec::from(&spec)), Ok(spec.clone()));
     let existing = || ContainerName("c0ffee".into());
@@ -242,6 +245,8 @@ fn the_same_wish_under_the_same_key_is_the_same_submit() {
     assert_eq!(key(wish.clone()), key(spelled_out));
     let default = v1::TaskSpec { on_lost: v1::OnLost::Retry.into(), ..wish.clone() };
     assert_eq!(key(wish.clone()), key(default), "the default is the same, said or not");
+    let traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into();
+    assert_eq!(key(wish.clone()), key(v1::TaskSpec { traceparent, ..wish.clone() }), "it is asked for again elsewhere");
     let other = key(v1::TaskSpec { priority: 1, ..wish.clone() });
     assert_eq!(other.key, key(wish.clone()).key);
     assert_ne!(other.body, key(wish).body, "another body is seen");

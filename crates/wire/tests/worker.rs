@@ -93,6 +93,7 @@ fn orders_keep_everything() {
         run_at: Some(UnixMillis(5)),
         array: None,
         start_within: Some(Duration::from_secs(7)),
+        trace: Some(domain::TraceContext { trace: [1; 16], span: [2; 8], flags: 1 }),
     };
     let (spec, lost_after) = (Arc::new(spec), Duration::from_secs(60));
     let orders = vec![

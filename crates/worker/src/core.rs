@@ -14,6 +14,7 @@ use crate::{
     link::Link,
     meters::Meters,
     seen::Seen,
+    traced::Traced,
     transport,
 };
 use domain::{AttemptId, Exit, Monotonic, Progress, Totals, UnixMillis};
@@ -56,6 +57,7 @@ pub(crate) struct Core {
     /// How long detaching may take.
     pub stop_within: Duration,
     pub meters: Meters,
+    pub traced: Traced,
     pub slots: u32,
     /// For each message on the output stream.
     pub worker: v1::OutputFrames,
@@ -215,6 +217,7 @@ impl Core {
         tree_gone: bool,
     ) {
         self.meters.exited(&exit, run_us);
+        self.traced.end(attempt, &exit, run_us);
         if is_direct(attempt) {
             self.direct.exited(attempt, &exit, &result, unix_ms());
             let count = self.direct.count();

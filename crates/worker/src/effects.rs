@@ -41,7 +41,10 @@ impl Core {
             Effect::Start(start) => self.start(start).await,
             Effect::Kill(attempt) => self.executors.kill(attempt).await,
             Effect::Release { attempt, frame } => self.executors.release(attempt, frame).await,
-            Effect::Drop(attempt) => self.executors.forget(attempt).await,
+            Effect::Drop(attempt) => {
+                self.traced.forget(attempt);
+                self.executors.forget(attempt).await;
+            }
             Effect::Remember(known) => {
                 if let Err(error) = self.data_dir.remember(&known) {
                     // This process still knows; only the next one might listen to a scheduler that was replaced.
@@ -55,8 +58,9 @@ impl Core {
         }
     }
 
-    pub(crate) async fn start(&mut self, start: Start) {
+    pub(crate) async fn start(&mut self, mut start: Start) {
         let attempt = start.attempt;
+        self.traced.begin(&mut start);
         match self.executors.start(start).await {
             Started::InKeeper => {}
             Started::Here => self.started(attempt),

@@ -23,10 +23,11 @@ mod meters;
 mod options;
 mod run;
 mod seen;
+mod traced;
 mod transport;
 
-pub use domain::AttemptId;
 pub use docker::{DockerHost, tend};
+pub use domain::AttemptId;
 pub use handler::{Handler, HandlerContext, HandlerFuture, Handlers};
 pub use options::Options;
 pub use run::{Embedding, main, run};

@@ -16,6 +16,7 @@ use crate::{
     link::Link,
     meters::Meters,
     seen::Seen,
+    traced::Traced,
     transport::{self, Target},
 };
 use domain::{Epoch, Hello, Incarnation, KillLevel, WorkerId, limits};
@@ -125,6 +126,7 @@ pub async fn run(options: Options, embedding: Embedding, stopping: Stopping) -> 
     let mut core = Core {
         began: Instant::now(),
         meters: Meters::default(),
+        traced: Traced::new(service.tracer(), hello.worker.clone()),
         slots: hello.slots,
         session: Session::new(SessionConfig { known: data_dir.known(), hello, prefetch_max: PREFETCH_MAX }),
         executors,

@@ -1,9 +1,10 @@
-//! What operators see: metrics as documented, scraped by a real Prometheus.
+//! What operators see: metrics as documented, scraped by a real Prometheus; traces, taken by a real collector.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod documented;
 mod prometheus;
+mod traces;
 
 use e2e::{Cluster, Process, said, shell};
 

@@ -48,6 +48,7 @@ pub fn shell() -> Spec {
         run_at: None,
         start_within: None,
         array: None,
+        trace: None,
     }
 }
 

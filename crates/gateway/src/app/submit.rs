@@ -14,7 +14,10 @@ const ALONE_FROM: usize = 256 * 1024;
 const TASK_BYTES: usize = limits::MESSAGE_BYTES - 64 * 1024;
 
 impl App {
-    pub(crate) async fn submit(&self, spec: TaskSpec) -> Result<TaskAccepted> {
+    pub(crate) async fn submit(&self, mut spec: TaskSpec) -> Result<TaskAccepted> {
+        if let Some(place) = service::trace::current() {
+            spec.traceparent = place.to_string();
+        }
         let bytes = spec.encoded_len();
         if bytes > TASK_BYTES {
             return Err(Error::new(Kind::Invalid, format!("the task is over {TASK_BYTES} bytes in all")));
@@ -54,7 +57,12 @@ impl App {
             check(&spec).map_err(|error| Error::new(error.kind(), format!("tasks[{i}].{}", error.text())))?;
             self.entry(spec)
         });
-        let entries: Vec<_> = entries.collect::<Result<_>>()?;
+        let mut entries: Vec<_> = entries.collect::<Result<_>>()?;
+        if let Some(place) = service::trace::current() {
+            for spec in entries.iter_mut().filter_map(|entry| entry.spec.as_mut()) {
+                *spec = wire::traced(spec, place);
+            }
+        }
         let brief = entries.len() >= BRIEF_FROM;
         let tasks = self.upstream.submit(entries, brief, self.patience.is_worthwhile(), &self.ids).await?;
         count(tasks.len());

@@ -2,6 +2,7 @@
 //!
 //! Must never know more than gRPC does: each handler calls the same verb of `app`.
 
+mod docker;
 mod events;
 mod extract;
 mod openapi;
@@ -37,6 +38,7 @@ type Shared = Arc<App>;
 fn described() -> (Router<Shared>, utoipa::openapi::OpenApi) {
     let (router, api) = OpenApiRouter::with_openapi(openapi::Head::openapi())
         .routes(routes!(submit::shell))
+        .routes(routes!(docker::docker))
         .routes(routes!(submit::submit, tasks::list))
         .routes(routes!(submit::batch))
         .routes(routes!(tasks::get, tasks::cancel))

@@ -1,6 +1,6 @@
 //! What a task is asked for with: the fields of the protocol's `TaskSpec`, and bytes as text or as base64.
 
-use super::refusal::Refusal;
+use super::{docker::Docker, refusal::Refusal};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use wire::v1;
 /// Characters of a name that is taken from a command.
 const NAME_CHARS: usize = 60;
 
-/// A task to run: a shell task with `shell`, else one for the handler called `name`. What isn't given has its default.
+/// A task to run: a command with `shell`, a container with `docker`, else one for the handler called `name`. What isn't given has its default.
 #[derive(Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Spec {
@@ -19,6 +19,7 @@ pub(super) struct Spec {
     /// At most 4 KiB.
     description: String,
     shell: Option<Shell>,
+    docker: Option<Docker>,
     /// The input of a handler, at most 1 MiB.
     payload: Option<String>,
     /// The same, for bytes that are no text.
@@ -106,6 +107,7 @@ impl Spec {
             name,
             description,
             shell,
+            docker,
             payload,
             payload_base64,
             timeout_secs,
@@ -121,7 +123,13 @@ impl Spec {
             on_lost,
             start_within_ms,
         } = self;
-        let called = shell.as_ref().map(|shell| name_of(&shell.command));
+        let called = shell.as_ref().map(|shell| name_of(&shell.command)).or(docker.as_ref().map(Docker::name));
+        let run = match (shell, docker) {
+            (Some(_), Some(_)) => return Err(Refusal::wrong("docker: stands beside shell")),
+            (Some(shell), None) => Some(v1::task_spec::Run::Shell(shell.wire()?)),
+            (None, Some(docker)) => Some(v1::task_spec::Run::Docker(docker.wire())),
+            (None, None) => None,
+        };
         Ok(v1::TaskSpec {
             name: name.or(called).unwrap_or_default(),
             description,
@@ -138,7 +146,9 @@ impl Spec {
             run_at_ms,
             on_lost: on_lost.wire().into(),
             start_within_ms,
-            run: shell.map(Shell::wire).transpose()?.map(v1::task_spec::Run::Shell),
+            // It comes as a header.
+            traceparent: String::new(),
+            run,
         })
     }
 }

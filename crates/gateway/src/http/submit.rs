@@ -84,24 +84,23 @@ impl Accepted {
 impl ShellTask {
     fn spec(self) -> Result<v1::TaskSpec, Refusal> {
         let Self { agent_id, cmd, timeout } = self;
-        let default = i32::try_from(limits::TIMEOUT_DEFAULT.as_secs()).unwrap_or(i32::MAX);
-        let timeout_secs = match timeout {
-            None | Some(0) => default,
-            Some(secs) if secs > 0 => secs,
-            Some(_) => return Err(Refusal::wrong("timeout: must not be negative")),
-        };
-        let worker = agent_id.unwrap_or_default();
-        let start_within_ms = if worker.is_empty() { 0 } else { i64::from(timeout_secs) * 1_000 };
         let shell = v1::ShellRun { command: cmd, ..Default::default() };
-        Ok(v1::TaskSpec {
-            name: name_of(&shell.command),
-            run: Some(v1::task_spec::Run::Shell(shell)),
-            timeout_secs,
-            worker,
-            start_within_ms,
-            ..Default::default()
-        })
+        let spec = patience(agent_id, timeout)?;
+        Ok(v1::TaskSpec { name: name_of(&shell.command), run: Some(v1::task_spec::Run::Shell(shell)), ..spec })
     }
+}
+
+/// A spec that says who runs the task, for how long and, if it is somebody, within what time.
+pub(super) fn patience(agent_id: Option<String>, timeout: Option<i32>) -> Result<v1::TaskSpec, Refusal> {
+    let default = i32::try_from(limits::TIMEOUT_DEFAULT.as_secs()).unwrap_or(i32::MAX);
+    let timeout_secs = match timeout {
+        None | Some(0) => default,
+        Some(secs) if secs > 0 => secs,
+        Some(_) => return Err(Refusal::wrong("timeout: must not be negative")),
+    };
+    let worker = agent_id.unwrap_or_default();
+    let start_within_ms = if worker.is_empty() { 0 } else { i64::from(timeout_secs) * 1_000 };
+    Ok(v1::TaskSpec { timeout_secs, worker, start_within_ms, ..Default::default() })
 }
 
 /// Runs a shell line.
@@ -152,8 +151,14 @@ pub(super) async fn batch(
 }
 
 /// Errors name fields as the protocol calls them; here they are called otherwise.
-fn seed_names(error: domain::Error) -> domain::Error {
-    let names = [("shell.command: ", "cmd: "), ("worker: ", "agent_id: "), ("timeout_secs: ", "timeout: ")];
+pub(super) fn seed_names(error: domain::Error) -> domain::Error {
+    let names = [
+        ("shell.command: ", "cmd: "),
+        ("docker.container_id: ", "id: "),
+        ("docker.", ""),
+        ("worker: ", "agent_id: "),
+        ("timeout_secs: ", "timeout: "),
+    ];
     let found = names.iter().find_map(|(ours, theirs)| Some((theirs, error.text().strip_prefix(ours)?)));
     match found {
         Some((field, text)) => domain::Error::new(error.kind(), format!("{field}{text}")),

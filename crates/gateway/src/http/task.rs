@@ -1,5 +1,6 @@
 //! A task as it is shown: seed fields first, ours beside them.
 
+use super::docker::Docker;
 use super::words::{some_time, status, time, timeout};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use domain::Counts;
@@ -40,6 +41,9 @@ pub(super) struct Task {
     /// Of a program that is started without a shell: its arguments.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     args: Vec<String>,
+    /// Of a container's task.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    docker: Option<Docker>,
     /// The number of the latest attempt; 0 before the first.
     attempt: u32,
     attempts: Vec<Attempt>,
@@ -128,7 +132,11 @@ impl From<v1::Task> for Task {
             entry,
         } = task;
         let spec = spec.unwrap_or_default();
-        let (cmd, args) = command(spec.run);
+        let (cmd, args, docker) = match spec.run {
+            Some(v1::task_spec::Run::Shell(shell)) => (Some(shell.command), shell.args, None),
+            Some(v1::task_spec::Run::Docker(docker)) => (None, Vec::new(), Some(Docker::from(docker))),
+            None => (None, Vec::new(), None),
+        };
         let (result, result_base64) = text_or_base64(result);
         let some = |text: String| Some(text).filter(|text| !text.is_empty());
         Self {
@@ -148,6 +156,7 @@ impl From<v1::Task> for Task {
             max_retries: spec.max_retries,
             cmd,
             args,
+            docker,
             attempt: attempts.last().map_or(0, |attempt| attempt.number),
             attempts: attempts.into_iter().map(Attempt::from).collect(),
             progress: progress_percent,
@@ -197,14 +206,6 @@ impl From<v1::Waiting> for Waiting {
     fn from(waiting: v1::Waiting) -> Self {
         let v1::Waiting { code, text } = waiting;
         Self { code, text }
-    }
-}
-
-/// What a shell task runs.
-fn command(run: Option<v1::task_spec::Run>) -> (Option<String>, Vec<String>) {
-    match run {
-        Some(v1::task_spec::Run::Shell(shell)) => (Some(shell.command), shell.args),
-        None => (None, Vec::new()),
     }
 }
 

@@ -43,6 +43,8 @@ pub(super) struct Worker {
     /// How it ends process trees: cgroup-v2, cgroup-v1 or best-effort.
     kill_level: String,
     version: String,
+    /// What it runs: shell, docker, handler.
+    executors: Vec<String>,
 }
 
 /// All of them.
@@ -110,9 +112,22 @@ impl From<v1::WorkerInfo> for Worker {
             handlers,
             kill_level,
             version,
+            executors,
         } = worker;
         let (labels, last_heartbeat) = (labels.into_iter().collect(), time(last_heartbeat_ms));
-        Self { worker_id, status, address, labels, slots, running, last_heartbeat, handlers, kill_level, version }
+        Self {
+            worker_id,
+            status,
+            address,
+            labels,
+            slots,
+            running,
+            last_heartbeat,
+            handlers,
+            kill_level,
+            version,
+            executors,
+        }
     }
 }
 
@@ -129,6 +144,7 @@ impl From<Worker> for Agent {
             handlers: _,
             kill_level: _,
             version: _,
+            executors: _,
         } = worker;
         Self { agent_id, status, labels, slots, running, last_heartbeat }
     }

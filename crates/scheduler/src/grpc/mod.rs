@@ -22,7 +22,7 @@ mod workers;
 use crate::{disk::Disk, gap::Receipts, mailbox::Handle, story, view::View};
 use domain::{Error, Result};
 use futures_util::{Stream, StreamExt as _};
-use service::{Readiness, Stopping};
+use service::{Readiness, Stopping, trace::Tracer};
 use std::{pin::Pin, sync::Arc};
 use store::Reader;
 use tokio::sync::watch as views;
@@ -40,6 +40,7 @@ pub(crate) struct Door {
     pub receipts: Receipts,
     pub readiness: Readiness,
     pub stopping: Stopping,
+    pub tracer: Tracer,
 }
 
 type Answer<T> = std::result::Result<Response<T>, Status>;

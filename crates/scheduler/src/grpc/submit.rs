@@ -2,9 +2,10 @@
 //! not store what it could not have accepted.
 
 use super::Door;
-use domain::{Error, Result, limits};
+use crate::traced;
+use domain::{Error, Result, TraceContext, limits};
 use engine::{Accepted, NewTask};
-use std::sync::Arc;
+use std::{sync::Arc, time::SystemTime};
 use wire::v1;
 
 pub(super) async fn submit(door: &Door, request: v1::SubmitRequest) -> Result<v1::SubmitResponse> {
@@ -17,9 +18,13 @@ pub(super) async fn submit(door: &Door, request: v1::SubmitRequest) -> Result<v1
         door.disk.check()?;
     }
     let tasks = tasks.into_iter().map(new_task).collect::<Result<Vec<_>>>()?;
+    let began = SystemTime::now();
+    let traces: Vec<Option<TraceContext>> = tasks.iter().map(|task| task.spec.trace).collect();
     let accepted = door.mailbox.submit(tasks, repeated_call, brief).await?;
+    traced::accepted(&door.tracer, began, accepted.iter().map(|a| a.id).zip(traces.iter().map(Option::as_ref)));
     if let [only] = accepted.as_slice() {
-        tracing::info!(task_id = %only.id, "Task submitted");
+        let trace_id = traces.first().copied().flatten().map(|trace| trace.trace_id());
+        tracing::info!(task_id = %only.id, trace_id, "Task submitted");
     } else {
         tracing::info!(tasks = accepted.len(), "Tasks submitted");
     }

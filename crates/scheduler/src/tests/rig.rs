@@ -48,9 +48,11 @@ impl Rig {
             accepted: None,
             readiness: readiness.clone(),
             stopping: stopping.clone(),
+            tracer: Default::default(),
         };
         let core = tokio::spawn(core.run());
-        let door = Door { mailbox, reader, story, views: view, disk, receipts, readiness, stopping: stopping.clone() };
+        let (stop, tracer) = (stopping.clone(), Default::default());
+        let door = Door { mailbox, reader, story, views: view, disk, receipts, readiness, stopping: stop, tracer };
         Self { door, stopping, core, next: AtomicU64::new(1), _dir: dir }
     }
 

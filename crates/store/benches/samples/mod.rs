@@ -25,6 +25,7 @@ pub fn queued(n: u64) -> Task {
             run_at: None,
             start_within: None,
             array: None,
+            trace: None,
         }),
         ready_seq: n + 1,
         accepted,

@@ -45,6 +45,7 @@ fn a_task_comes_back_as_it_was_written_in_every_state() {
             spec.worker = Some(WorkerId::new("w7"));
             spec.key = Some(IdempotencyKey { key: [7; 16], body: [8; 16] });
             spec.run_at = Some(UnixMillis(1_800_000_000_000));
+            spec.trace = Some(domain::TraceContext { trace: [3; 16], span: [4; 8], flags: 1 });
         }));
         let limits = ContainerLimits { memory_bytes: Some(1 << 40), cpu_millis: Some(500), pids: Some(7) };
         let container = Container {

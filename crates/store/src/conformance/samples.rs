@@ -31,6 +31,7 @@ pub fn queued(n: u64) -> Task {
             run_at: None,
             start_within: None,
             array: None,
+            trace: None,
         }),
         ready_seq: n + 1,
         accepted: stamp(1),

@@ -3,7 +3,7 @@
 use super::{Nothing, Unreadable, nanos};
 use domain::{
     ArraySpec, Container, ContainerLimits, ContainerName, DockerRun, HandlerRun, IdempotencyKey, OnLost, Range, Ranges,
-    RetryPolicy, Run, ShellRun, Spec, UnixMillis, WorkerId,
+    RetryPolicy, Run, ShellRun, Spec, TraceContext, UnixMillis, WorkerId,
 };
 use prost::Message;
 use std::{collections::BTreeMap, time::Duration};
@@ -39,6 +39,17 @@ struct SpecRecord {
     on_lost: u32,
     #[prost(uint64, optional, tag = "40")]
     start_within_nanos: Option<u64>,
+    #[prost(message, optional, tag = "80")]
+    trace: Option<TraceRecord>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct TraceRecord {
+    /// The trace's 16 bytes and the span's 8.
+    #[prost(bytes = "vec", tag = "1")]
+    ids: Vec<u8>,
+    #[prost(uint32, tag = "2")]
+    flags: u32,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -142,6 +153,7 @@ pub(crate) fn encode_spec(spec: &Spec) -> Vec<u8> {
         run_at,
         array,
         start_within,
+        trace,
     } = spec;
     let RetryPolicy { max_retries } = *retry;
     SpecRecord {
@@ -171,6 +183,10 @@ pub(crate) fn encode_spec(spec: &Spec) -> Vec<u8> {
         }),
         on_lost: on_lost.code().into(),
         start_within_nanos: start_within.map(nanos),
+        trace: trace.map(|TraceContext { trace, span, flags }| TraceRecord {
+            ids: [&trace[..], &span].concat(),
+            flags: flags.into(),
+        }),
     }
     .encode_to_vec()
 }
@@ -192,6 +208,7 @@ pub(crate) fn decode_spec(bytes: &[u8], input: Vec<u8>) -> Result<Spec, Unreadab
         array,
         on_lost,
         start_within_nanos,
+        trace,
     } = SpecRecord::decode(bytes)?;
     let run = match run.ok_or_else(|| Unreadable::missing("way to run"))? {
         RunRecord::Shell(ShellRecord { command, args, working_dir, env }) => {
@@ -215,6 +232,7 @@ pub(crate) fn decode_spec(bytes: &[u8], input: Vec<u8>) -> Result<Spec, Unreadab
         run_at: run_at_ms.map(UnixMillis),
         array: array.map(decode_array).transpose()?,
         start_within: start_within_nanos.map(Duration::from_nanos),
+        trace: trace.map(decode_trace).transpose()?,
     })
 }
 
@@ -243,6 +261,14 @@ fn decode_docker(record: DockerRecord) -> Result<DockerRun, Unreadable> {
         DockerVerb::Stop(name) => DockerRun::Stop(ContainerName(name)),
         DockerVerb::Logs(name) => DockerRun::Logs(ContainerName(name)),
     })
+}
+
+fn decode_trace(record: TraceRecord) -> Result<TraceContext, Unreadable> {
+    let TraceRecord { ids, flags } = record;
+    let wrong = || Unreadable::missing("trace of 25 bytes");
+    let (trace, span) = ids.split_first_chunk().ok_or_else(wrong)?;
+    let span = span.try_into().map_err(|_| wrong())?;
+    Ok(TraceContext { trace: *trace, span, flags: u8::try_from(flags).map_err(|_| wrong())? })
 }
 
 fn decode_array(record: ArrayRecord) -> Result<ArraySpec, Unreadable> {

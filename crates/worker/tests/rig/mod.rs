@@ -232,6 +232,7 @@ pub fn spec(name: &str, run: Run) -> Spec {
         run_at: None,
         start_within: None,
         array: None,
+        trace: None,
     }
 }
 

@@ -74,6 +74,7 @@ impl Entry {
             run_at_ms: start(run_at, run_at_ms, delay, now_ms)?.unwrap_or(base.run_at_ms),
             on_lost: on_lost_of(on_lost)?.unwrap_or(base.on_lost),
             start_within_ms: start_within_ms.unwrap_or_default(),
+            traceparent: base.traceparent.clone(),
             run,
         })
     }

@@ -79,6 +79,7 @@ pub fn accepted(array: Option<ArraySpec>) -> Task {
         run_at: None,
         start_within: None,
         array,
+        trace: None,
     };
     let books = spec.array.as_ref().map(|array| Members::new(array.ranges.len(), StateWord::Queued));
     Task {
