@@ -202,8 +202,9 @@ fn schemathesis_finds_no_server_error() {
     let cluster = Cluster::start(0);
     let stop = Arc::new(AtomicBool::new(false));
     let cancelling = {
-        let (stop, gateway) = (Arc::clone(&stop), cluster.client());
+        let stop = Arc::clone(&stop);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let gateway = runtime.block_on(async { cluster.client() });
         thread::spawn(move || {
             while !stop.load(Ordering::Relaxed) {
                 let all = wire::v1::CancelTasksRequest { all: true, ..Default::default() };
