@@ -59,6 +59,8 @@ impl DockerTask {
         if operation.is_empty() {
             return Err(Refusal::wrong("operation: must be run, start, stop or logs"));
         }
+        // Older clients may send both; each operation looks at one.
+        let (image, id) = if operation == "run" { (image, None) } else { (None, id) };
         let (image, container_id) = (image.unwrap_or_default(), id.unwrap_or_default());
         let docker = Docker { operation, image, container_id, command, env, ..Docker::default() };
         let name = docker.name();
