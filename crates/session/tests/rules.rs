@@ -528,6 +528,24 @@ fn a_lost_keeper_ends_what_it_held() {
 }
 
 #[test]
+fn an_engine_that_comes_or_goes_is_said_in_a_session_of_its_own() {
+    let mut rig = Rig::open(2);
+    rig.order([start(1)]);
+    assert!(rig.give(Input::Docker(false)).is_empty(), "nothing new");
+    let effects = rig.give(Input::Docker(true));
+    assert!(disconnects(&effects), "{effects:?}");
+    let effects = rig.give(Input::Connected);
+    let hellos = effects.iter().filter_map(|effect| match effect {
+        Effect::Send(ToScheduler::Hello(hello)) => Some((hello.docker, hello.held.len())),
+        _ => None,
+    });
+    assert_eq!(hellos.collect::<Vec<_>>(), [(true, 1)], "what runs is kept");
+    // Without a session there is nothing to break.
+    let mut away = Rig::new(1);
+    assert!(away.give(Input::Docker(true)).is_empty());
+}
+
+#[test]
 fn leaving_gives_back_what_has_not_started() {
     let mut rig = Rig::open(1);
     rig.order([start(1), start(2)]);

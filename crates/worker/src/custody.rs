@@ -57,7 +57,8 @@ impl Core {
     pub(crate) async fn docker_event(&mut self, event: DockerEvent) {
         match event {
             DockerEvent::Answers(there) => {
-                tracing::info!(there, "The Docker engine came or went");
+                let text = if there { "The Docker engine answers" } else { "The Docker engine is away" };
+                tracing::info!("{text}");
                 self.executors.docker.answers(there);
                 self.give(Input::Docker(there));
             }

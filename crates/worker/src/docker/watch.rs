@@ -280,9 +280,12 @@ impl Watch {
                     }
                 }
                 Err(trouble) => {
-                    silent += 1;
+                    silent = SILENT.min(silent) + 1;
                     since_sweep = SWEEP_EVERY;
-                    tracing::debug!(reason = trouble.text(), "The Docker engine is away");
+                    // Most machines have no engine, and nobody wants to hear that; one that doesn't let us in is another matter.
+                    if silent == 1 && self.socket.exists() {
+                        tracing::warn!(reason = trouble.text(), "No containers for now");
+                    }
                     if silent >= SILENT && !self.tell(false).await {
                         return;
                     }
