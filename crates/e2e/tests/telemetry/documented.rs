@@ -36,8 +36,11 @@ fn documented(text: &str) -> BTreeMap<String, Row> {
     .collect()
 }
 
-/// Names with their types, and the labels of each sample.
-fn served(address: SocketAddr) -> (BTreeMap<String, String>, Vec<(String, BTreeMap<String, String>)>) {
+/// A sample's name and its labels.
+type Sample = (String, BTreeMap<String, String>);
+
+/// Names with their types, and the samples.
+fn served(address: SocketAddr) -> (BTreeMap<String, String>, Vec<Sample>) {
     let (status, text) = e2e::http_get(address, "/metrics");
     assert_eq!(status, 200);
     let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));

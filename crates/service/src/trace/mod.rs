@@ -1,6 +1,6 @@
 //! Traces: spans of what this service did for somebody, sent as OTLP if `--otlp-endpoint` names a collector.
 //!
-//! Must never hold anybody up: a span that finds no room is dropped and counted ([`export`]). Off, it costs a comparison.
+//! Must never hold anybody up: a span that finds no room is dropped and counted. Off, it costs a comparison.
 
 mod call;
 mod export;
