@@ -127,6 +127,11 @@ impl Events {
         Ok(events)
     }
 
+    /// What else was said, if it is no stream.
+    pub fn rest(&self) -> String {
+        format!("{}{}", self.head, String::from_utf8_lossy(&self.unread))
+    }
+
     /// The bytes up to this separator, which is dropped; `None` at the end.
     fn until(&mut self, separator: &[u8]) -> Option<String> {
         let (mut seen, mut bytes) = (0, vec![0; 64 * 1024]);

@@ -42,7 +42,11 @@ fn a_hundred_reconnects_and_many_readers_get_the_same_events_with_the_same_bytes
     let many: Vec<_> = (0..readers)
         .map(|_| {
             let path = stream(&id);
-            let follow = move || http::Events::open(address, &path, None).collect::<Vec<_>>();
+            let follow = move || {
+                let events = http::Events::open(address, &path, None);
+                assert_eq!(events.status, 200, "{}", events.rest());
+                events.collect::<Vec<_>>()
+            };
             thread::Builder::new().stack_size(256 * 1024).spawn(follow).unwrap()
         })
         .collect();

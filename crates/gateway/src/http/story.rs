@@ -15,7 +15,10 @@ use axum::{
 use domain::{Kind, StoryId};
 use futures_util::{StreamExt as _, stream};
 use std::time::Duration;
-use tokio::time::{Instant, sleep};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, sleep},
+};
 use wire::v1::{GetTaskRequest, TaskEvent, TaskStatus, WatchTaskRequest};
 
 /// Proxies close what is silent for a minute.
@@ -23,6 +26,9 @@ const COMMENT_EVERY: Duration = Duration::from_secs(15);
 /// Browsers take an error for the end: so long a reader waits for a scheduler that is being restarted.
 const OPEN_WITHIN: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(200);
+/// Streams that are opened at the same time; the others wait their turn. Opening one costs the scheduler reads of its
+/// store: of a thousand at once the last would be given up.
+static OPENING: Semaphore = Semaphore::const_new(32);
 /// The header with the last event that a reader has seen.
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// Tells nginx not to hold events back.
@@ -60,6 +66,8 @@ fn last_seen(headers: &HeaderMap) -> Result<String, Refusal> {
 }
 
 async fn open(app: &Shared, request: WatchTaskRequest) -> Result<Answers<TaskEvent>, Refusal> {
+    // Never closed.
+    let _turn = OPENING.acquire().await;
     let begun = Instant::now();
     loop {
         match app.watch(request.clone()).await {
