@@ -32,7 +32,11 @@ async fn alive_measured_and_nothing_else() {
     let (status, text) = get(running.addr, "/metrics", "localhost", None).await;
     assert_eq!(status, 200);
     assert!(text.contains("baton_build_info{version="), "{text}");
-    assert_eq!(get(running.addr, "/nope", "localhost", None).await, (404, r#"{"error":"no such route"}"#.into()));
+    let (status, text) = get(running.addr, "/nope", "localhost", None).await;
+    assert!(
+        status == 404 && text.contains(r#""error":"no such route""#) && text.contains("details"),
+        "{status} {text}"
+    );
 }
 
 #[tokio::test]
