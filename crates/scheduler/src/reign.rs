@@ -15,7 +15,7 @@ use crate::{
 };
 use domain::{Ahead, AttemptId, Commit, Epoch, Error, Fact, Hello, Kind, Order};
 use driver::{Driver, Outcome, Step};
-use engine::{Effect, Input, SessionId};
+use engine::{Effect, Input, Reply, SessionId};
 use service::trace::Tracer;
 use std::time::{Duration, Instant};
 use store::{Expired, Failure, Reason, Store, Watermark, writer::Writer};
@@ -256,6 +256,10 @@ impl<'a> Reign<'a> {
             Answer::Committed(result) => {
                 self.committed(result.map_err(Ended::Failed)?);
                 let effects = self.driver.committed();
+                // Who drains a worker or pauses a queue and looks at once sees it.
+                if effects.iter().any(shows_in_views) {
+                    self.views.publish_now(|| View::of(&self.driver));
+                }
                 self.release(effects).await;
                 self.views.publish(|| View::of(&self.driver));
             }
@@ -337,6 +341,11 @@ impl<'a> Reign<'a> {
         }
         self.outbox.clear(&Error::unavailable("the scheduler starts again from its store"));
     }
+}
+
+/// The answer to a verb on workers or queues.
+fn shows_in_views(effect: &Effect) -> bool {
+    matches!(effect, Effect::Reply(_, Reply::Drained(_) | Reply::Forgotten(_) | Reply::Paused(_)))
 }
 
 /// What was read, unless a later reign may have written it.

@@ -56,6 +56,11 @@ impl Views {
             self.stale = true;
             return;
         }
+        self.publish_now(view);
+    }
+
+    /// Publishes a new view: somebody is about to be told that what he asked for shows in it.
+    pub fn publish_now(&mut self, view: impl FnOnce() -> View) {
         self.last = Some(Instant::now());
         self.stale = false;
         let view = view();

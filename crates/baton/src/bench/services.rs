@@ -61,7 +61,8 @@ impl Services {
     fn start_in(dir: &Path) -> Result<Self, Failure> {
         let (scheduler, scheduler_at) = scheduler(dir, ANY_PORT)?;
         let url = format!("http://{scheduler_at}");
-        let (gateway, gateway_at) = Running::start("gateway", dir, &["--listen", ANY_PORT, "--scheduler", &url])?;
+        let (gateway, gateway_at) =
+            Running::start("gateway", dir, &["--listen", ANY_PORT, "--http-listen", ANY_PORT, "--scheduler", &url])?;
         let url = format!("http://{gateway_at}");
         Ok(Self { dir: dir.to_owned(), url, scheduler_at, scheduler, gateway, worker: None })
     }
