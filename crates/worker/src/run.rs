@@ -107,11 +107,7 @@ pub async fn run(options: Options, embedding: Embedding, stopping: Stopping) -> 
     let (session_events, session_stream) = transport::session(target.clone());
     let (output_events, output_stream) = transport::output(target);
     let (commands, received) = mpsc::channel(COMMANDS);
-    let worker = v1::OutputFrames {
-        worker_id: hello.worker.as_str().into(),
-        incarnation: hello.incarnation.0.as_ref().into(),
-        frames: Vec::new(),
-    };
+    let worker = sender(&hello);
     let executors = Executors {
         keeper,
         in_keeper: Default::default(),
@@ -179,6 +175,12 @@ async fn together(
             std::future::pending().await
         } => Ok(()),
     }
+}
+
+/// Whose output it is: what each message of output begins with.
+fn sender(hello: &Hello) -> v1::OutputFrames {
+    let (worker, incarnation) = (hello.worker.as_str(), hello.incarnation.0.as_ref());
+    v1::OutputFrames { worker_id: worker.into(), incarnation: incarnation.into(), frames: Vec::new() }
 }
 
 /// Nanoseconds since the machine started, sleep included: an earlier process of this boot has never said a higher number.
