@@ -98,6 +98,10 @@ fn what_follows_a_lost_worker_is_the_tasks_choice() {
     let submit = |on_lost: &str| accepted(&cluster, &["--on-lost", on_lost, "--", &gate.line()]);
     let (retries, fails, waits) = (submit("retry"), submit("fail"), submit("wait"));
     gate.begun(3);
+    // The scheduler has to know that, too.
+    for id in [&retries, &fails, &waits] {
+        eventually("it to run", || (json(&cluster, &["get", id])["state"] == "running").then_some(()));
+    }
     cluster.kill_worker(0);
     // Its keeper holds them still, but nobody hears of it: longer than anybody is waited for.
     assert_eq!(said(&cluster, &["watch", &fails]).0, Some(1));
