@@ -9,7 +9,7 @@ use crate::{
     mailbox::Message,
     outbox::Outbox,
     replies::{Replies, Waiting},
-    retention::{self, Retention},
+    retention::Retention,
     traced,
     view::{View, Views},
 };
@@ -29,7 +29,8 @@ pub(crate) const INPUTS: usize = 1_024;
 
 /// What the writer's thread answers.
 pub(crate) enum Answer {
-    Committed(Result<domain::Commit, Failure>),
+    /// With what a step of retention did within it.
+    Committed(Result<(Commit, Option<Expired>), Failure>),
     Facts(Result<Vec<Fact>, Failure>),
     Ahead(Result<Ahead, Failure>),
     /// How it went, and how long it took.
@@ -208,11 +209,14 @@ impl<'a> Reign<'a> {
                 self.submit(move |store| Answer::Ahead(fenced(store, epoch, |store| store.ahead(&want))))
             }
             Step::Commit(batch) => {
-                self.retention.others();
                 metrics::histogram!("baton_commit_writes").record(batch.writes.len() as f64);
+                let along = self.retention.along(Instant::now(), self.clock.now().wall);
                 self.submit(move |store| {
                     let start = Instant::now();
-                    let result = store.commit(&batch);
+                    let result = match along {
+                        Some(step) => store.commit_expiring(&batch, &step).map(|(commit, gone)| (commit, Some(gone))),
+                        None => store.commit(&batch).map(|commit| (commit, None)),
+                    };
                     metrics::histogram!("baton_commit_seconds").record(start.elapsed().as_secs_f64());
                     Answer::Committed(result)
                 })
@@ -232,12 +236,11 @@ impl<'a> Reign<'a> {
 
     /// Hands over the step of retention that is due.
     pub fn expire(&mut self) -> Result<(), Ended> {
-        let Some(step) = self.retention.step(self.clock.now().wall) else { return Ok(()) };
-        let retention::Step { before, after, limit } = step;
+        let Some(step) = self.retention.alone(self.clock.now().wall) else { return Ok(()) };
         let epoch = self.mark.epoch;
         self.submit(move |store| {
             let start = Instant::now();
-            let result = store.expire(epoch, before, after, limit);
+            let result = store.expire(epoch, &step);
             Answer::Expired(result, start.elapsed())
         })
     }
@@ -254,13 +257,17 @@ impl<'a> Reign<'a> {
             Answer::Ahead(ahead) => self.driver.ahead(self.clock.now(), ahead.map_err(Ended::Unread)?),
             Answer::Expired(result, took) => self.expired(result, took)?,
             Answer::Committed(result) => {
-                self.committed(result.map_err(Ended::Failed)?);
+                let (commit, expired) = result.map_err(Ended::Failed)?;
+                self.committed(commit);
                 let effects = self.driver.committed();
                 // Who drains a worker or pauses a queue and looks at once sees it.
                 if effects.iter().any(shows_in_views) {
                     self.views.publish_now(|| View::of(&self.driver));
                 }
                 self.release(effects).await;
+                if let Some(expired) = expired {
+                    self.deleted(&expired, None);
+                }
                 self.views.publish(|| View::of(&self.driver));
             }
         }
@@ -273,11 +280,15 @@ impl<'a> Reign<'a> {
         self.receipts.committed(commit);
     }
 
+    fn deleted(&mut self, expired: &Expired, took: Option<Duration>) {
+        self.driver.deleted(&expired.counts);
+        self.retention.done(Instant::now(), expired, took);
+    }
+
     fn expired(&mut self, result: Result<Expired, Failure>, took: Duration) -> Result<(), Ended> {
         match result {
             Ok(expired) => {
-                self.driver.deleted(&expired.counts);
-                self.retention.done(Instant::now(), &expired, took);
+                self.deleted(&expired, Some(took));
                 self.views.publish(|| View::of(&self.driver));
             }
             // The next commit says so as well.

@@ -1,25 +1,26 @@
 //! Retention: tasks that ended long ago are deleted in the background, in steps so small that nobody waits for one.
 //!
-//! A walk begins with the oldest task and ends where nothing is old enough; then it rests. This is the pacing alone: the
-//! loop hands the steps to the writer, and must not hand over one while another is under way.
+//! A walk begins with the oldest task and ends where nothing is old enough; then it rests. While there are commits, each takes
+//! a step along, which costs no sync of its own; steps by themselves are for a writer that has nothing else to do. This is
+//! the pacing alone: the loop hands the steps to the writer, and must not hand over one while another is under way.
 
 use domain::UnixMillis;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use store::Expired;
+use store::{Expired, Expiry};
 use tokio::sync::Notify;
 
-/// How long a step may take, its sync included: a submit that comes meanwhile waits for it.
-const STEP: Duration = Duration::from_millis(1);
-/// After a step the writer is left alone for so many times as long: steps may have a fifth of its time if it has other work,
-/// half of it if there is none.
-const REST: (u32, u32) = (4, 1);
-/// How long a step waits for a moment without a commit under way; beyond it, it takes its turn: under full load there is
-/// none.
-const PATIENCE: Duration = Duration::from_millis(50);
-/// Rows that a step looks at: at first, at least, at most. The least keeps a slow disk, whose sync alone takes longer than
-/// a step may, from never getting on.
-const ROWS: (usize, usize, usize) = (64, 16, 8_192);
+/// How long a step within a commit may take: whoever waits for the commit waits for it as well.
+const ALONG: Duration = Duration::from_micros(400);
+/// After such a step so long passes until the next: few large steps touch fewer pages than many small ones, and most commits
+/// take none along.
+const APART: Duration = Duration::from_millis(4);
+/// How long a step by itself may take before its sync: a submit that comes meanwhile waits for both.
+const ALONE: Duration = Duration::from_micros(500);
+/// Rows that a step looks at, at most: most of them may have to stay.
+const ROWS: usize = 4_096;
+/// A writer without a commit for so long has nothing else to do.
+const QUIET: Duration = Duration::from_millis(20);
 /// The longest and the shortest rest between two walks; in between, a tenth of what is kept.
 const BETWEEN: (Duration, Duration) = (Duration::from_secs(3_600), Duration::from_millis(100));
 /// The first walk of a reign waits so long at most: those who waited for the scheduler come first.
@@ -31,35 +32,23 @@ const TROUBLE: Duration = Duration::from_secs(60);
 pub(crate) struct Retention {
     /// `None`: all is kept for ever.
     keep: Option<Duration>,
-    rows: usize,
     /// Where the next step begins; 0: with the oldest task.
     after: i64,
     /// Deleted in this walk.
     deleted: u64,
-    /// Whether the writer had other work since the last step.
-    work: bool,
     /// When the next step is due; `None`: never, or one is under way.
     due: Option<Instant>,
+    /// When the last commit was handed over.
+    commit: Option<Instant>,
     /// Told after a walk that deleted something.
     swept: Arc<Notify>,
-}
-
-/// What a step looks at.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Step {
-    /// Tasks that ended before this go.
-    pub before: UnixMillis,
-    /// Behind this place.
-    pub after: i64,
-    /// At most so many rows.
-    pub limit: usize,
 }
 
 impl Retention {
     /// Keeps tasks so long; zero: for ever.
     pub fn new(keep: Duration, swept: Arc<Notify>) -> Self {
         let keep = (!keep.is_zero()).then_some(keep);
-        Self { keep, rows: ROWS.0, after: 0, deleted: 0, work: false, due: None, swept }
+        Self { keep, after: 0, deleted: 0, due: None, commit: None, swept }
     }
 
     /// A reign begins, and with it a walk.
@@ -71,36 +60,39 @@ impl Retention {
         self.due = self.between().map(|rest| now + rest.min(FIRST));
     }
 
-    /// When the next step is due. `busy`: a commit is under way.
+    /// When a step by itself is due. `busy`: a commit is under way; the next one takes the step along.
     pub fn due(&self, busy: bool) -> Option<Instant> {
-        self.due.map(|due| if busy { due + PATIENCE } else { due })
+        let quiet = self.commit.map(|at| at + QUIET);
+        self.due.filter(|_| !busy).map(|due| quiet.map_or(due, |quiet| due.max(quiet)))
     }
 
-    /// The writer was given other work.
-    pub fn others(&mut self) {
-        self.work = true;
+    /// The step that is due by itself. Another one is only after [`Retention::done`].
+    pub fn alone(&mut self, wall: UnixMillis) -> Option<Expiry> {
+        self.step(wall, ALONE)
     }
 
-    /// The step that is due. Another one is only after [`Retention::done`].
-    pub fn step(&mut self, wall: UnixMillis) -> Option<Step> {
+    /// A commit is handed over: the step that it takes along. Another one is only after [`Retention::done`].
+    pub fn along(&mut self, now: Instant, wall: UnixMillis) -> Option<Expiry> {
+        self.commit = Some(now);
+        self.due.filter(|due| *due <= now)?;
+        self.step(wall, ALONG)
+    }
+
+    fn step(&mut self, wall: UnixMillis, time: Duration) -> Option<Expiry> {
         let keep = i64::try_from(self.keep?.as_millis()).unwrap_or(i64::MAX);
         self.due = None;
-        Some(Step { before: UnixMillis(wall.0.saturating_sub(keep)), after: self.after, limit: self.rows })
+        let before = UnixMillis(wall.0.saturating_sub(keep));
+        Some(Expiry { before, after: self.after, limit: ROWS, time })
     }
 
-    /// The step is done: it took so long.
-    pub fn done(&mut self, now: Instant, expired: &Expired, took: Duration) {
+    /// The step is done; `took`, if it was by itself: the writer is left alone for as long.
+    pub fn done(&mut self, now: Instant, expired: &Expired, took: Option<Duration>) {
         let Expired { tasks, counts: _, next } = expired;
         metrics::counter!("baton_retention_deleted_total").increment(*tasks);
         self.deleted += tasks;
-        if took > STEP {
-            self.rows = (self.rows / 2).max(ROWS.1);
-        } else if took < STEP / 2 {
-            self.rows = (self.rows * 2).min(ROWS.2);
-        }
         self.after = next.unwrap_or(0);
         self.due = match next {
-            Some(_) => Some(now + took * if std::mem::take(&mut self.work) { REST.0 } else { REST.1 }),
+            Some(_) => Some(now + took.unwrap_or(APART)),
             None => {
                 self.end_walk();
                 self.between().map(|rest| now + rest)
@@ -150,39 +142,38 @@ mod tests {
         let mut walk = begun(DAY, now);
         assert_eq!(walk.due(false), Some(now + FIRST));
         let wall = UnixMillis(100_000_000);
-        let step = walk.step(wall).unwrap();
-        assert_eq!(step, Step { before: UnixMillis(wall.0 - 86_400_000), after: 0, limit: ROWS.0 });
+        let before = UnixMillis(wall.0 - 86_400_000);
+        let step = walk.alone(wall).unwrap();
+        assert_eq!(step, Expiry { before, after: 0, limit: ROWS, time: ALONE });
         assert_eq!(walk.due(false), None, "one at a time");
-        walk.others();
-        walk.done(now, &expired(5, Some(77)), STEP);
-        assert_eq!(walk.due(false), Some(now + STEP * REST.0));
-        assert_eq!(walk.step(wall).unwrap().after, 77);
-        walk.done(now, &expired(5, Some(99)), STEP);
-        assert_eq!(walk.due(false), Some(now + STEP * REST.1), "nobody else wants the writer");
-        walk.done(now, &expired(0, None), STEP);
+        walk.done(now, &expired(5, Some(77)), Some(ALONE * 3));
+        assert_eq!(walk.due(false), Some(now + ALONE * 3), "half of the writer's time at most");
+        assert_eq!(walk.alone(wall).unwrap().after, 77);
+        walk.done(now, &expired(0, None), Some(ALONE));
         assert_eq!(walk.due(false), Some(now + Duration::from_secs(3_600)));
-        assert_eq!(walk.step(wall).unwrap().after, 0, "from the beginning");
+        assert_eq!(walk.alone(wall).unwrap().after, 0, "from the beginning");
     }
 
     #[test]
-    fn steps_become_as_large_as_they_may_and_wait_for_commits() {
-        let now = Instant::now();
-        let mut walk = begun(DAY, now);
-        let mut after = |took| {
-            walk.done(now, &expired(0, Some(1)), took);
-            walk.rows
-        };
-        let (slow, fast) = (STEP * 3, STEP / 4);
-        assert_eq!([after(fast), after(STEP), after(slow), after(slow), after(slow)], [128, 128, 64, 32, 16]);
-        assert_eq!((0..20).map(|_| after(fast)).last(), Some(ROWS.2));
-        let due = walk.due(false).unwrap();
-        assert_eq!(walk.due(true), Some(due + PATIENCE));
+    fn commits_take_steps_along_and_without_any_a_step_is_taken_by_itself() {
+        let (start, wall) = (Instant::now(), UnixMillis(0));
+        let mut walk = begun(DAY, start);
+        assert_eq!(walk.along(start, wall), None, "not yet due");
+        let now = start + FIRST;
+        let step = walk.along(now, wall).unwrap();
+        assert_eq!((step.after, step.time), (0, ALONG));
+        assert_eq!(walk.along(now, wall), None, "one at a time");
+        walk.done(now, &expired(3, Some(9)), None);
+        assert_eq!((walk.due(true), walk.due(false)), (None, Some(now + QUIET)));
+        assert_eq!(walk.along(now, wall), None, "most commits go without");
+        assert_eq!(walk.along(now + APART, wall).unwrap().after, 9);
     }
 
     #[test]
     fn nothing_goes_where_all_is_kept() {
         let mut walk = begun(Duration::ZERO, Instant::now());
-        assert_eq!((walk.due(false), walk.step(UnixMillis(9))), (None, None));
+        assert_eq!((walk.due(false), walk.alone(UnixMillis(9))), (None, None));
+        assert_eq!(walk.along(Instant::now(), UnixMillis(9)), None);
     }
 
     #[tokio::test]
@@ -191,10 +182,10 @@ mod tests {
         let mut walk = Retention::new(DAY, Arc::clone(&swept));
         let now = Instant::now();
         walk.begin(now);
-        walk.done(now, &expired(1, Some(1)), STEP);
-        walk.done(now, &expired(0, None), STEP);
+        walk.done(now, &expired(1, Some(1)), None);
+        walk.done(now, &expired(0, None), None);
         swept.notified().await;
-        walk.done(now, &expired(0, None), STEP);
+        walk.done(now, &expired(0, None), None);
         let told = tokio::select! { biased; () = swept.notified() => true, () = std::future::ready(()) => false };
         assert!(!told, "nothing was deleted");
     }

@@ -6,7 +6,7 @@ mod samples;
 use domain::*;
 use samples::{attempt, queued, with};
 use std::{error::Error, fs, sync::Arc, time::Duration, time::Instant};
-use store::{Failure, Reader, Store, sqlite::SqliteStore};
+use store::{Expiry, Failure, Reader, Store, sqlite::SqliteStore};
 
 const ROWS: u64 = 1_000_000;
 const BATCH: u64 = 10_000;
@@ -119,8 +119,8 @@ fn writer(store: &mut SqliteStore, epoch: Epoch, rows: u64) -> Result<(), Failur
     })?;
     let mut after = 0;
     measure("retention of 1,000", |_| {
-        let before = UnixMillis(i64::MAX);
-        after = store.expire(epoch, before, after, 1_000)?.next.unwrap_or(after);
+        let step = Expiry { before: UnixMillis(i64::MAX), after, limit: 1_000, time: Duration::MAX };
+        after = store.expire(epoch, &step)?.next.unwrap_or(after);
         Ok(())
     })
 }

@@ -15,7 +15,7 @@ mod waiting;
 
 use domain::{Ahead, Batch, Commit, Counts, Epoch, Event, Fact, Frame, Loaded, Need, Page, PageRequest, Task, TaskId};
 use domain::{UnixMillis, Want};
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 /// The writing side: owned by one thread.
 pub trait Store: Send {
@@ -38,16 +38,11 @@ pub trait Store: Send {
     fn facts(&mut self, needs: &[Need]) -> Result<Vec<Fact>, Failure>;
     /// Reads ahead for the engine.
     fn ahead(&mut self, want: &Want) -> Result<Ahead, Failure>;
-    /// Deletes tasks that became final before `finished_before`, with all that belongs to them: looks at no more than
-    /// `limit` rows, oldest tasks first, behind the place `after` (0: from the oldest). Fails, definitely, if `epoch` is not
-    /// current.
-    fn expire(
-        &mut self,
-        epoch: Epoch,
-        finished_before: UnixMillis,
-        after: i64,
-        limit: usize,
-    ) -> Result<Expired, Failure>;
+    /// Does a step of retention. Fails, definitely, if `epoch` is not current.
+    fn expire(&mut self, epoch: Epoch, step: &Expiry) -> Result<Expired, Failure>;
+    /// As [`Store::commit`], with a step of retention in the same transaction: it costs no sync of its own. The step may take
+    /// longer than it says, a quarter of what the batch itself takes.
+    fn commit_expiring(&mut self, batch: &Batch, step: &Expiry) -> Result<(Commit, Expired), Failure>;
     /// A reader on the same data: sees what has been committed.
     fn reader(&self) -> Arc<dyn Reader>;
 }
@@ -85,6 +80,19 @@ pub struct Queue {
     pub counts: Counts,
     /// Nothing of it is given to workers.
     pub paused: bool,
+}
+
+/// A step of retention: deletes tasks that became final before a moment, with all that belongs to them, oldest tasks first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Expiry {
+    /// Tasks that became final before this go.
+    pub before: UnixMillis,
+    /// It begins behind this place; 0: with the oldest task.
+    pub after: i64,
+    /// It looks at no more than so many rows; at one at least.
+    pub limit: usize,
+    /// It stops after so long, as soon as it has got on at all.
+    pub time: Duration,
 }
 
 /// What one step of [`Store::expire`] did.

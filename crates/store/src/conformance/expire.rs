@@ -1,18 +1,23 @@
 //! Retention.
 
 use super::{commit, fill, samples::*, stores};
-use crate::{Expired, Failure, Reason, Store};
+use crate::{Expired, Expiry, Failure, Reason, Store};
 use domain::*;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// What the ids of the samples are younger than.
 const BEFORE: UnixMillis = UnixMillis(0x019a_0000_0000);
+
+/// A step that has all the time it needs.
+pub(super) fn step(before: UnixMillis, after: i64, limit: usize) -> Expiry {
+    Expiry { before, after, limit, time: Duration::MAX }
+}
 
 /// All steps, one after the other.
 fn expire(store: &mut dyn Store, epoch: Epoch, before: UnixMillis, limit: usize) -> Expired {
     let (mut all, mut after, mut steps) = (Expired::default(), 0, 0);
     loop {
-        let Expired { tasks, counts, next } = store.expire(epoch, before, after, limit).unwrap();
+        let Expired { tasks, counts, next } = store.expire(epoch, &step(before, after, limit)).unwrap();
         assert!(tasks <= limit.max(1) as u64 + 64, "{tasks} in one step of {limit}");
         assert_eq!(counts.total(), tasks);
         all.tasks += tasks;
@@ -99,7 +104,7 @@ fn an_array_goes_in_slices_and_only_after_its_members() {
             scribe.end(id(1), Final::Failed("some".into()), UnixMillis(BEFORE.0 - 1));
             commit(store.as_mut(), epoch, &mut scribe);
             assert_eq!(expire(store.as_mut(), epoch, UnixMillis(BEFORE.0 - 1), limit).tasks, 1, "{name} {limit}");
-            let step = store.expire(epoch, BEFORE, 0, limit).unwrap();
+            let step = store.expire(epoch, &step(BEFORE, 0, limit)).unwrap();
             if step.next.is_some() {
                 let first = store.reader().task(id(1).member(0)).unwrap();
                 assert_eq!(first, None, "{name} {limit}: what is gone isn't computed again");
@@ -123,8 +128,41 @@ fn a_reign_that_is_over_deletes_nothing() {
     for (name, mut store, _dir) in stores() {
         let (old, _) = fill(store.as_mut(), &[ended(1, Final::Completed, 5)]);
         let new = store.begin().unwrap().epoch;
-        let refused = store.expire(old, BEFORE, 0, 10);
+        let refused = store.expire(old, &step(BEFORE, 0, 10));
         assert_eq!(refused, Err(Failure::Definite(Reason::StaleEpoch)), "{name}");
-        assert_eq!(store.expire(new, BEFORE, 0, 10).map(|expired| expired.tasks), Ok(1), "{name}");
+        assert_eq!(store.expire(new, &step(BEFORE, 0, 10)).map(|expired| expired.tasks), Ok(1), "{name}");
+    }
+}
+
+#[test]
+fn a_commit_takes_a_step_along_or_neither_happens() {
+    for (name, mut store, _dir) in stores() {
+        let (epoch, mut scribe) = fill(store.as_mut(), &[ended(1, Final::Completed, 5), ended(2, Final::Completed, 5)]);
+        scribe.insert(&queued(3));
+        let batch = scribe.batch(epoch);
+        let stale = Batch { epoch: Epoch(epoch.0 + 1), ..batch.clone() };
+        let refused = store.commit_expiring(&stale, &step(BEFORE, 0, 1));
+        assert_eq!(refused, Err(Failure::Definite(Reason::StaleEpoch)), "{name}");
+        assert!(store.reader().task(id(1)).unwrap().is_some(), "{name}");
+        let (commit, gone) = store.commit_expiring(&batch, &step(BEFORE, 0, 1)).unwrap();
+        assert_eq!((gone.tasks, gone.next), (1, Some(id(1).row_key())), "{name}");
+        let there = [id(1), id(2), id(3)].map(|id| store.reader().task(id).unwrap().is_some());
+        assert_eq!(there, [false, true, true], "{name}");
+        assert!(store.commit(&scribe.batch(epoch)).unwrap() > commit, "{name}");
+    }
+}
+
+#[test]
+fn a_step_without_time_gets_on_all_the_same() {
+    for (name, mut store, _dir) in stores() {
+        let tasks: Vec<Task> = (0..100).map(|n| ended(n, Final::Completed, 5)).collect();
+        let (epoch, _) = fill(store.as_mut(), &tasks);
+        let (mut after, mut gone) = (Some(0), 0);
+        while let Some(place) = after {
+            let expired = store.expire(epoch, &Expiry { time: Duration::ZERO, ..step(BEFORE, place, 1_000) }).unwrap();
+            assert!(expired.next.is_none_or(|next| next > place), "{name}");
+            (after, gone) = (expired.next, gone + expired.tasks);
+        }
+        assert_eq!(gone, 100, "{name}");
     }
 }

@@ -170,7 +170,7 @@ impl History {
         while after.iter().any(Option::is_some) {
             for ((_, store, _), after) in self.stores.iter_mut().zip(&mut after) {
                 if let Some(place) = *after {
-                    *after = store.expire(self.epoch, before, place, limit).unwrap().next;
+                    *after = store.expire(self.epoch, &super::expire::step(before, place, limit)).unwrap().next;
                 }
             }
         }

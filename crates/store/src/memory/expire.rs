@@ -1,12 +1,14 @@
 //! Retention, as the embedded store does it: steps that stop at the same rows are not promised, their sum is.
 
 use super::{Disk, Row};
-use crate::{Expired, waiting};
-use domain::{StateWord, UnixMillis};
+use crate::{Expired, Expiry, waiting};
+use domain::StateWord;
 
 impl Disk {
-    /// One step of a reign that is current.
-    pub(super) fn expire(&mut self, finished_before: UnixMillis, after: i64, limit: usize) -> Expired {
+    /// One step of a reign that is current. It takes no time.
+    pub(super) fn expire(&mut self, step: &Expiry) -> Expired {
+        let Expiry { before: finished_before, after, limit, time: _ } = *step;
+        let limit = limit.max(1);
         let (mut expired, mut left) = (Expired::default(), limit);
         let old = |row: &Row| i64::try_from(row.task.id.unix_ms()).is_ok_and(|ms| ms < finished_before.0);
         let behind = self.tasks.range(after.saturating_add(1)..).take_while(|(_, row)| old(row));

@@ -9,7 +9,7 @@ mod list;
 mod reader;
 mod recount;
 
-use crate::{Expired, Failure, Opened, Reader, Reason, Store};
+use crate::{Expired, Expiry, Failure, Opened, Reader, Reason, Store};
 use domain::{
     Ahead, Batch, ClassKey, Commit, Counts, Epoch, Event, Fact, Found, Frame, Loaded, Need, Task, TaskId, UnixMillis,
     Want, WorkerId,
@@ -152,15 +152,14 @@ impl Store for MemoryStore {
         Ok(self.disk().ahead(want))
     }
 
-    fn expire(
-        &mut self,
-        epoch: Epoch,
-        finished_before: UnixMillis,
-        after: i64,
-        limit: usize,
-    ) -> Result<Expired, Failure> {
+    fn expire(&mut self, epoch: Epoch, step: &Expiry) -> Result<Expired, Failure> {
         self.fence(epoch)?;
-        Ok(self.disk().expire(finished_before, after, limit.max(1)))
+        Ok(self.disk().expire(step))
+    }
+
+    fn commit_expiring(&mut self, batch: &Batch, step: &Expiry) -> Result<(Commit, Expired), Failure> {
+        let commit = self.commit(batch)?;
+        Ok((commit, self.disk().expire(step)))
     }
 
     fn reader(&self) -> Arc<dyn Reader> {

@@ -2,44 +2,36 @@
 //!
 //! Must never leave a count wrong: rows and the numbers that count them go in one transaction.
 
-use super::apply::{fence, int};
+use super::apply::int;
 use super::classes::Class;
 use super::rows::{self, Extent, fault, value};
 use super::tallies::Tallies;
-use crate::{Expired, Failure, Reason, waiting};
-use domain::{Epoch, StateWord, TaskId, UnixMillis};
+use crate::{Expired, Expiry, Failure, Reason, waiting};
+use domain::{StateWord, TaskId, UnixMillis};
 use rusqlite::{Connection, Row};
+use std::time::Instant;
 
 /// Bits of an id that hold the time.
 const TIME_BITS: u32 = 48;
 /// A block of entries is deleted at the cost of so many rows: it lies on as many pages.
 const BLOCK_ROWS: usize = 16;
+/// Rows between two looks at the clock: about a tenth of a millisecond.
+const SLICE_ROWS: usize = 32;
 
-/// One step, within a transaction that the caller began.
-pub(super) fn expire(
-    conn: &Connection,
-    epoch: Epoch,
-    finished_before: UnixMillis,
-    after: i64,
-    limit: usize,
-) -> Result<Expired, Failure> {
-    fence(conn, epoch)?;
-    let (tallies, run, limit) = (Tallies::default(), None, limit.max(1));
-    let mut step = Step { conn, finished_before, run, tallies, expired: Expired::default(), left: limit };
-    // No task is older than its id.
-    let ms = u64::try_from(finished_before.0).unwrap_or(0).min((1 << TIME_BITS) - 1);
-    let end = TaskId::from_parts(ms, 0, 0, 0).row_key();
-    let candidates = candidates(conn, after, end, limit)?;
-    let whole = candidates.len() < limit;
-    let mut next = candidates.last().map(|last| last.seq).filter(|_| !whole);
-    for candidate in candidates {
-        // What is left undone begins here.
-        if step.left == 0 || !step.look(&candidate)? {
-            next = Some(candidate.seq - 1);
+/// One step, within a transaction that the caller began and whose epoch he checks.
+pub(super) fn expire(conn: &Connection, expiry: &Expiry) -> Result<Expired, Failure> {
+    let start = Instant::now();
+    let (tallies, run, left) = (Tallies::default(), None, expiry.limit.max(1));
+    let mut step = Step { conn, finished_before: expiry.before, run, tallies, expired: Expired::default(), left };
+    let mut next = Some(expiry.after);
+    while let Some(after) = next
+        && step.left > 0
+    {
+        next = step.slice(after)?;
+        if start.elapsed() >= expiry.time {
             break;
         }
     }
-    step.flush()?;
     let Step { tallies, expired, .. } = step;
     tallies.write(conn)?;
     Ok(Expired { next, ..expired })
@@ -89,6 +81,27 @@ struct Step<'c> {
 }
 
 impl Step<'_> {
+    /// Looks at the rows behind this place, as many as are deleted between two looks at the clock. Where it goes on; `None`:
+    /// nothing behind this is old enough.
+    fn slice(&mut self, after: i64) -> Result<Option<i64>, Failure> {
+        // No task is older than its id.
+        let ms = u64::try_from(self.finished_before.0).unwrap_or(0).min((1 << TIME_BITS) - 1);
+        let end = TaskId::from_parts(ms, 0, 0, 0).row_key();
+        let limit = self.left.min(SLICE_ROWS);
+        let candidates = candidates(self.conn, after, end, limit)?;
+        let whole = candidates.len() < limit;
+        let mut next = candidates.last().map(|last| last.seq).filter(|_| !whole);
+        for candidate in candidates {
+            // What is left undone begins here.
+            if self.left == 0 || !self.look(&candidate)? {
+                next = Some(candidate.seq - 1);
+                break;
+            }
+        }
+        self.flush()?;
+        Ok(next)
+    }
+
     /// Takes the next row. `false`: it must go, but not all that belongs to it is gone yet.
     fn look(&mut self, candidate: &Candidate) -> Result<bool, Failure> {
         let Candidate { seq, word, class, finished, is_array } = *candidate;
@@ -128,7 +141,7 @@ impl Step<'_> {
     /// Deletes a slice of an array's members; whether none is left.
     fn members(&mut self, seq: i64, class: Class) -> Result<bool, Failure> {
         // One row at least, or a step whose last row is an array would never come further.
-        let slice = self.left.max(1);
+        let slice = self.left.clamp(1, SLICE_ROWS);
         let conn = self.conn;
         let mut statement = conn.prepare_cached(SLICE).map_err(fault)?;
         let mut rows = statement.query((seq, int(slice as u64))).map_err(fault)?;
@@ -150,7 +163,7 @@ impl Step<'_> {
 
     /// Deletes some of an array's entries; whether none is left.
     fn entries(&mut self, seq: i64) -> Result<bool, Failure> {
-        let blocks = (self.left / BLOCK_ROWS).max(1);
+        let blocks = (self.left.min(SLICE_ROWS) / BLOCK_ROWS).max(1);
         let last = value(self.conn, BLOCKS, [seq, int(blocks as u64)])?;
         let Some(last) = last.flatten() else { return Ok(true) };
         let n: usize = self.delete(ENTRIES, [seq, last])?;

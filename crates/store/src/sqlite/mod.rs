@@ -32,7 +32,7 @@ mod upgrade;
 mod watermark;
 
 use crate::ballast::Ballast;
-use crate::{Expired, Failure, Opened, Reader, Reason, Store, Watermark};
+use crate::{Expired, Expiry, Failure, Opened, Reader, Reason, Store, Watermark};
 use apply::{Interned, uint};
 use checkpoint::Checkpoints;
 use domain::{
@@ -41,8 +41,12 @@ use domain::{
 use reader::SqliteReader;
 use rows::fault;
 use rusqlite::{Connection, TransactionBehavior};
-use std::{fs::File, path::Path, path::PathBuf, sync::Arc};
+use std::{fs::File, path::Path, path::PathBuf, sync::Arc, time::Instant};
 use watermark::Marks;
+
+/// A step of retention within a commit may take so large a part of what the commit's own writes take: under full load it
+/// has to delete as fast as tasks end.
+const EXPIRY_SHARE: u32 = 4;
 
 /// The embedded store. It holds its data directory until it is dropped.
 pub struct SqliteStore {
@@ -211,17 +215,23 @@ impl Store for SqliteStore {
         ahead::ahead(self.conn()?, want)
     }
 
-    fn expire(
-        &mut self,
-        epoch: Epoch,
-        finished_before: UnixMillis,
-        after: i64,
-        limit: usize,
-    ) -> Result<Expired, Failure> {
+    fn commit_expiring(&mut self, batch: &Batch, step: &Expiry) -> Result<(Commit, Expired), Failure> {
+        let acknowledged = self.acknowledged.clone();
+        self.change(|conn, interned| {
+            let start = Instant::now();
+            let commit = Commit(uint(apply::apply(conn, interned, batch)?));
+            let step = Expiry { time: step.time.max(start.elapsed() / EXPIRY_SHARE), ..*step };
+            let expired = expire::expire(conn, &step)?;
+            Ok(((commit, expired), accept::moved(conn, acknowledged.as_ref(), batch.epoch, commit)?))
+        })
+    }
+
+    fn expire(&mut self, epoch: Epoch, step: &Expiry) -> Result<Expired, Failure> {
         let acknowledged = self.acknowledged.clone();
         self.change(|conn, _| {
+            apply::fence(conn, epoch)?;
             let before = conn.total_changes();
-            let expired = expire::expire(conn, epoch, finished_before, after, limit)?;
+            let expired = expire::expire(conn, step)?;
             // Whatever changes anything has a number: the watermark must miss it if it is lost.
             let commit = if conn.total_changes() == before { None } else { Some(accept::number(conn)?) };
             let commit = commit.or(acknowledged.as_ref().map(|mark| mark.commit)).unwrap_or_default();

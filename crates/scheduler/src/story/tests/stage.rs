@@ -4,8 +4,8 @@ use crate::story::{Handle, Inlet, Stored, StoryItem, assemble};
 use domain::*;
 use futures_util::StreamExt as _;
 use output::{Output, Placed, segment::SegmentStore};
-use std::{collections::BTreeMap, io, sync::Arc, sync::mpsc::Receiver};
-use store::{Store as _, sqlite::SqliteStore};
+use std::{collections::BTreeMap, io, sync::Arc, sync::mpsc::Receiver, time::Duration};
+use store::{Expiry, Store as _, sqlite::SqliteStore};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
@@ -278,7 +278,8 @@ impl Stage {
 
     /// All that has ended is deleted from the store.
     pub fn expire(&mut self) -> u64 {
-        self.store.expire(self.epoch, UnixMillis(i64::MAX), 0, 100).unwrap().tasks
+        let step = Expiry { before: UnixMillis(i64::MAX), after: 0, limit: 100, time: Duration::MAX };
+        self.store.expire(self.epoch, &step).unwrap().tasks
     }
 
     /// A new process: what wasn't stored is sent again.

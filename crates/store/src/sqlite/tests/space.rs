@@ -4,6 +4,7 @@ use super::*;
 use crate::conformance::samples::*;
 use crate::conformance::scribe::Scribe;
 use domain::{Final, State, TaskId, UnixMillis};
+use std::time::Duration;
 
 /// `n` final tasks with results, and an array of as many members, half of them with rows.
 fn fill(store: &mut SqliteStore, epoch: Epoch, n: u64) {
@@ -26,8 +27,8 @@ fn fill(store: &mut SqliteStore, epoch: Epoch, n: u64) {
 fn expire(store: &mut SqliteStore, epoch: Epoch) -> u64 {
     let (mut tasks, mut after) = (0, Some(0));
     while let Some(place) = after {
-        let expired =
-            store.expire(epoch, UnixMillis(TaskId::default().unix_ms() as i64 + (1 << 47)), place, 100).unwrap();
+        let before = UnixMillis(TaskId::default().unix_ms() as i64 + (1 << 47));
+        let expired = store.expire(epoch, &Expiry { before, after: place, limit: 100, time: Duration::MAX }).unwrap();
         (tasks, after) = (tasks + expired.tasks, expired.next);
     }
     tasks
