@@ -79,8 +79,7 @@ impl Engine {
         if begun {
             self.announce_cancel(now, id);
         }
-        let members: Vec<TaskId> =
-            self.tasks.range(id.member(0)..=id.member(limits::ARRAY_INDEX)).map(|(member, _)| *member).collect();
+        let members: Vec<TaskId> = self.members.range(id.member(0)..=id.member(limits::ARRAY_INDEX)).copied().collect();
         let pending =
             |engine: &Self, member: &TaskId| engine.tasks.get(member).is_some_and(|r| r.task.state.word().is_pending());
         for member in members.iter().filter(|member| pending(self, member)).copied().collect::<Vec<_>>() {

@@ -56,6 +56,8 @@ pub(crate) struct Classes {
     /// Tasks in a window at most, roughly.
     size: usize,
     last: u64,
+    /// What was found last.
+    found: ClassId,
 }
 
 impl Classes {
@@ -68,11 +70,21 @@ impl Classes {
             paused,
             size,
             last: 0,
+            found: ClassId(0),
         }
     }
 
     /// The class of a spec, if it is in memory.
-    pub fn find(&self, spec: &Spec) -> Result<ClassId, Arc<ClassKey>> {
+    pub fn find(&mut self, spec: &Spec) -> Result<ClassId, Arc<ClassKey>> {
+        // Mostly that of the one before.
+        if self.classes.get(&self.found).is_none_or(|class| !class.key.is_of(spec)) {
+            self.found = self.look_up(spec)?;
+        }
+        Ok(self.found)
+    }
+
+    /// As [`Classes::find`], for those who change nothing.
+    pub fn look_up(&self, spec: &Spec) -> Result<ClassId, Arc<ClassKey>> {
         let key = ClassKey::of(spec);
         self.by_key.get(&key).copied().ok_or_else(|| Arc::new(key))
     }

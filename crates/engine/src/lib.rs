@@ -11,6 +11,7 @@ mod ahead;
 pub mod array_machine;
 mod arrays;
 mod assign;
+mod by_id;
 mod cancel;
 mod classes;
 mod contact;
@@ -48,12 +49,13 @@ pub use refusal::{Refusal, Refusals};
 pub use snapshot::Snapshot;
 pub use tally::apply as apply_tallies;
 
+use by_id::ById;
 use classes::{ClassId, Classes};
 use domain::{
     AttemptId, Epoch, Event, EventKind, Fact, Monotonic, Need, Now, Stamp, Tail, Tally, Task, TaskId, WaitPlace, Want,
     Write,
 };
-use residents::{Finishing, Resident, Thinned};
+use residents::{Change, Finishing, Resident, Thinned};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -112,7 +114,9 @@ pub struct Stats {
 #[derive(Debug)]
 pub struct Engine {
     config: Config,
-    tasks: BTreeMap<TaskId, Resident>,
+    tasks: ById<Resident>,
+    /// Those of them that are members of arrays, to walk.
+    members: BTreeSet<TaskId>,
     /// Idempotency keys of resident tasks.
     keys: BTreeMap<[u8; 16], TaskId>,
     classes: Classes,
@@ -126,8 +130,8 @@ pub struct Engine {
     offered: BTreeSet<String>,
     /// Workers that shall take nothing new.
     draining: BTreeSet<domain::WorkerId>,
-    /// What changed since the last seal: true for a task that is new.
-    dirty: BTreeMap<TaskId, bool>,
+    /// What changed since the last seal, each once.
+    dirty: Vec<TaskId>,
     /// Writes other than of task records since the last seal, in order.
     extra: Vec<Write>,
     tallies: Tallies,
@@ -200,10 +204,13 @@ impl Engine {
 
     /// Ends a batch: what changed since the last seal.
     pub fn seal(&mut self) -> Sealed {
-        let dirty = std::mem::take(&mut self.dirty);
+        let mut dirty = std::mem::take(&mut self.dirty);
+        // In the order of their rows.
+        dirty.sort_unstable();
         let mut writes = Vec::with_capacity(dirty.len() + self.extra.len());
-        for (id, new) in dirty {
-            let Some(resident) = self.tasks.get(&id) else { continue };
+        for id in dirty {
+            let Some(resident) = self.tasks.get_mut(&id) else { continue };
+            let new = std::mem::take(&mut resident.change) == Change::New;
             let task = Arc::clone(&resident.task);
             writes.push(match self.classes.get(resident.class).filter(|_| new) {
                 Some(class) => Write::Insert { task, class: Arc::clone(&class.key) },
@@ -259,9 +266,10 @@ impl Engine {
     fn touch(&mut self, task: TaskId) {
         let Some(resident) = self.tasks.get_mut(&task) else { return };
         let new = !std::mem::replace(&mut resident.row, true);
-        if let std::collections::btree_map::Entry::Vacant(entry) = self.dirty.entry(task) {
-            entry.insert(new);
+        if resident.change == Change::None {
+            resident.change = if new { Change::New } else { Change::Known };
             resident.unsaved += 1;
+            self.dirty.push(task);
         }
     }
 }

@@ -1,11 +1,14 @@
 //! Load: a reign begins with what the store holds.
 
 use crate::{
-    Classes, Config, Engine, Stats, Timers, Workers, ahead::Scan, tally::Tallies, timers::Timer, window::Reach,
+    ById, Classes, Config, Engine, Stats, Timers, Workers, ahead::Scan, tally::Tallies, timers::Timer, window::Reach,
     window::Window, workers::Worker,
 };
 use domain::{Hello, Loaded, Now, Task};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 impl Engine {
     /// An engine that goes on where the store stands. Workers of attempts under way count as out of contact from now on.
@@ -13,7 +16,8 @@ impl Engine {
     pub fn load(now: Now, config: Config, loaded: Loaded) -> Self {
         let Loaded { tasks, arrays, ready_seq, offered, counts: _, paused, draining } = loaded;
         let mut engine = Self {
-            tasks: BTreeMap::new(),
+            tasks: ById::default(),
+            members: BTreeSet::new(),
             keys: BTreeMap::new(),
             classes: Classes::new(config.window, paused),
             waits: Window::new(Reach::UpTo(None)),
@@ -22,7 +26,7 @@ impl Engine {
             ready_seq,
             offered,
             draining,
-            dirty: BTreeMap::new(),
+            dirty: Vec::new(),
             extra: Vec::new(),
             tallies: Tallies::default(),
             effects: Vec::new(),
@@ -54,7 +58,7 @@ impl Engine {
         }
         let (id, class) = (task.id, self.intern(&task.spec));
         let runs = task.state.live().is_some_and(|attempt| attempt.started.is_some());
-        self.enter(task, class, true);
+        self.enter(Arc::new(task), class, true);
         if let Some(resident) = self.tasks.get_mut(&id) {
             // Monotonic clocks start anew with each scheduler: the backstop comes later, never too early.
             resident.running_since = runs.then_some(now.mono);

@@ -51,7 +51,7 @@ impl Engine {
                 let id = member.id;
                 self.begin(now, array);
                 self.advance(array, false);
-                self.enter(member, class, false);
+                self.enter(Arc::new(member), class, false);
                 Some(id)
             }
         }
@@ -148,9 +148,9 @@ impl Engine {
         }
         let spec = Arc::clone(&resident.task.spec);
         let rows: Vec<u64> = self
-            .tasks
+            .members
             .range(array.member(0)..=array.member(domain::limits::ARRAY_INDEX))
-            .filter_map(|(id, _)| spec.array.as_ref()?.ranges.rank(id.index()?))
+            .filter_map(|id| spec.array.as_ref()?.ranges.rank(id.index()?))
             .filter(|rank| *rank >= read.from)
             .collect();
         read.early.extend(rows);

@@ -16,6 +16,8 @@ pub(crate) struct Resident {
     pub class: ClassId,
     /// Whether the store has a row of it, or the batch that is being gathered.
     pub row: bool,
+    /// What the batch that is being gathered has of it.
+    pub change: Change,
     /// Batches with a change of it that aren't committed.
     pub unsaved: u32,
     /// Since when this reign knows that the live attempt runs.
@@ -30,6 +32,17 @@ pub(crate) struct Resident {
     pub members: usize,
     /// What is known of this array's next members.
     pub ahead: Option<Box<MembersAhead>>,
+}
+
+/// What the batch that is being gathered has of a task.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum Change {
+    #[default]
+    None,
+    /// Its first record.
+    New,
+    /// Another record.
+    Known,
 }
 
 #[derive(Debug, Default)]
@@ -51,11 +64,12 @@ pub(crate) struct Finishing {
 }
 
 impl Resident {
-    fn new(task: Task, class: ClassId, row: bool) -> Self {
+    fn new(task: Arc<Task>, class: ClassId, row: bool) -> Self {
         Self {
-            task: Arc::new(task),
+            task,
             class,
             row,
+            change: Change::None,
             unsaved: 0,
             running_since: None,
             stored: 0,
@@ -88,13 +102,16 @@ fn wait_place(task: &Task) -> Option<WaitPlace> {
 
 impl Engine {
     /// Takes a task into memory, without a place anywhere.
-    pub(crate) fn enter(&mut self, task: Task, class: ClassId, row: bool) {
+    pub(crate) fn enter(&mut self, task: Arc<Task>, class: ClassId, row: bool) {
         let id = task.id;
         if let Some(key) = task.spec.key.as_ref().filter(|_| id.index().is_none()) {
             self.keys.insert(key.key, id);
         }
         if let Some(array) = id.array().and_then(|array| self.tasks.get_mut(&array)) {
             array.members += 1;
+        }
+        if id.index().is_some() {
+            self.members.insert(id);
         }
         self.classes.enter(class);
         self.tasks.insert(id, Resident::new(task, class, row));
@@ -119,7 +136,7 @@ impl Engine {
             return self.release(task.id.whole());
         }
         let (id, class) = (task.id, self.intern(&task.spec));
-        self.enter(task, class, row);
+        self.enter(Arc::new(task), class, row);
         // What has no row waits in its array, not by itself.
         if row {
             self.line_up(now, id);
@@ -187,7 +204,7 @@ impl Engine {
         if !is_queued(task) {
             return false;
         }
-        match self.classes.find(&task.spec) {
+        match self.classes.look_up(&task.spec) {
             Ok(class) => self.classes.get(class).is_some_and(|class| class.window.reaches(task.place())),
             // All classes that somebody can run are in memory, unless they are just being looked for.
             Err(key) => self.scan == crate::ahead::Scan::Done && self.can_run(&key),
@@ -221,6 +238,7 @@ impl Engine {
         }
         self.classes.leave(resident.class);
         if let Some(array) = id.array() {
+            self.members.remove(&id);
             if let Some(resident) = self.tasks.get_mut(&array) {
                 resident.members = resident.members.saturating_sub(1);
             }
@@ -254,8 +272,8 @@ impl Engine {
     }
 
     pub(crate) fn tally(&mut self, class: ClassId, word: domain::StateWord, by: i64) {
-        if let Some(key) = self.classes.get(class).map(|class| Arc::clone(&class.key)) {
-            self.tallies.add(class, &key, word, by);
+        if let Some(found) = self.classes.get(class) {
+            self.tallies.add(class, &found.key, word, by);
         }
     }
 }

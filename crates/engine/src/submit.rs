@@ -5,7 +5,10 @@ use domain::{
     Due, Error, EventKind, Fact, Kind, Members, Need, Now, Progress, Result, Stamp, State, Tail, Task, TaskId, Wait,
     WaitReason, Write,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// What becomes of one task of a call.
 enum Plan {
@@ -43,11 +46,13 @@ impl Engine {
     fn plan(&self, tasks: Vec<NewTask>, facts: &[Fact]) -> Result<Vec<Plan>> {
         let facts: BTreeMap<&Need, &Task> =
             facts.iter().filter_map(|f| f.found.as_ref().map(|found| (&f.need, &found.task))).collect();
+        // A gateway draws them one after the other.
+        let ascending = tasks.is_sorted_by(|a, b| a.id < b.id);
         let mut ids = BTreeSet::new();
         let mut keys: BTreeMap<[u8; 16], ([u8; 16], TaskId)> = BTreeMap::new();
         let mut plans = Vec::with_capacity(tasks.len());
         for task in tasks {
-            if !ids.insert(task.id) {
+            if !ascending && !ids.insert(task.id) {
                 return Err(Error::field("task_id", format!("{} stands twice in this call", task.id)));
             }
             let earlier = self.tasks.get(&task.id).map(|r| &*r.task);
@@ -115,7 +120,7 @@ impl Engine {
         if retry.is_none() {
             self.ready_seq += members;
         }
-        let task = Task {
+        let task = Arc::new(Task {
             id,
             ready_seq,
             accepted,
@@ -132,7 +137,7 @@ impl Engine {
             entry: None,
             retry_of: retry.map(|retry| retry.task),
             spec,
-        };
+        });
         let class = self.intern(&task.spec);
         self.enter(task, class, false);
         self.touch(id);

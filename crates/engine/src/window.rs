@@ -3,7 +3,7 @@
 //! Nothing may fall behind the cursor: what belongs before it is in the window at once. What belongs behind it and is in
 //! memory all the same (it isn't committed yet, or somebody named it) *passes*: it joins when the window reaches it.
 
-use std::collections::BTreeSet;
+use std::collections::VecDeque;
 
 /// How far a window reaches.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -16,15 +16,15 @@ pub(crate) enum Reach<P> {
 
 #[derive(Debug)]
 pub(crate) struct Window<P> {
-    inside: BTreeSet<P>,
-    passing: BTreeSet<P>,
+    inside: Line<P>,
+    passing: Line<P>,
     reach: Reach<P>,
     reading: bool,
 }
 
 impl<P: Ord + Copy> Window<P> {
     pub fn new(reach: Reach<P>) -> Self {
-        Self { inside: BTreeSet::new(), passing: BTreeSet::new(), reach, reading: false }
+        Self { inside: Line::default(), passing: Line::default(), reach, reading: false }
     }
 
     /// Puts something at its place. What must leave the window for it passes from now on and is returned.
@@ -47,40 +47,45 @@ impl<P: Ord + Copy> Window<P> {
 
     /// A window of twice its size shrinks to its size: the cursor moves back.
     fn trim(&mut self, size: usize) -> Vec<P> {
-        if self.inside.len() <= size.saturating_mul(2) {
+        if self.inside.0.len() <= size.saturating_mul(2) {
             return Vec::new();
         }
-        let Some(first_out) = self.inside.iter().nth(size).copied() else { return Vec::new() };
-        let out = self.inside.split_off(&first_out);
-        self.reach = Reach::UpTo(self.inside.last().copied());
-        self.passing.extend(&out);
-        out.into_iter().collect()
+        let out = self.inside.0.split_off(size);
+        self.reach = Reach::UpTo(self.inside.0.back().copied());
+        self.pass(out)
     }
 
     /// Forgets the whole window: it begins anew when somebody needs it.
     pub fn unload(&mut self) -> Vec<P> {
         self.reach = Reach::UpTo(None);
-        let out = std::mem::take(&mut self.inside);
-        self.passing.extend(&out);
-        out.into_iter().collect()
+        let out = std::mem::take(&mut self.inside.0);
+        self.pass(out)
+    }
+
+    fn pass(&mut self, out: VecDeque<P>) -> Vec<P> {
+        // The last first: they come before all that passes, mostly.
+        for place in out.iter().rev() {
+            self.passing.insert(*place);
+        }
+        out.into()
     }
 
     /// Takes something out; false if it wasn't in memory.
     pub fn remove(&mut self, place: P) -> bool {
-        self.inside.remove(&place) || self.passing.remove(&place)
+        self.inside.remove(place) || self.passing.remove(place)
     }
 
     pub fn contains(&self, place: P) -> bool {
-        self.inside.contains(&place)
+        self.inside.contains(place)
     }
 
     pub fn first(&self) -> Option<P> {
-        self.inside.first().copied()
+        self.inside.0.front().copied()
     }
 
     /// Everything in memory before this place, passing or not.
     pub fn before(&self, place: P) -> impl Iterator<Item = &P> {
-        self.inside.range(..place).chain(self.passing.range(..place))
+        self.inside.before(place).chain(self.passing.before(place))
     }
 
     pub fn is_all(&self) -> bool {
@@ -90,11 +95,11 @@ impl<P: Ord + Copy> Window<P> {
     /// Where to read on and how much, if the window runs low. Asks once; the answer goes to [`Window::answered`].
     pub fn want(&mut self, size: usize) -> Option<(Option<P>, usize)> {
         let Reach::UpTo(after) = self.reach else { return None };
-        if self.reading || self.inside.len() >= size.div_ceil(2) {
+        if self.reading || self.inside.0.len() >= size.div_ceil(2) {
             return None;
         }
         self.reading = true;
-        Some((after, (size - self.inside.len()).max(1)))
+        Some((after, (size - self.inside.0.len()).max(1)))
     }
 
     /// An answer came. False: it is to a question that is no longer asked, because the cursor has moved.
@@ -106,12 +111,57 @@ impl<P: Ord + Copy> Window<P> {
     /// The window reaches further: what passes there joins, and is returned.
     pub fn widen(&mut self, reach: Reach<P>) -> Vec<P> {
         self.reach = reach;
-        let joins: Vec<P> = self.passing.iter().copied().take_while(|place| self.reaches(*place)).collect();
+        let upto = self.passing.0.partition_point(|place| self.reaches(*place));
+        let joins: Vec<P> = self.passing.0.drain(..upto).collect();
         for place in &joins {
-            self.passing.remove(place);
             self.inside.insert(*place);
         }
         joins
+    }
+}
+
+/// Places in order, each once. They come at the end and go at the front, mostly: that costs next to nothing.
+#[derive(Debug)]
+struct Line<P>(VecDeque<P>);
+
+impl<P> Default for Line<P> {
+    fn default() -> Self {
+        Self(VecDeque::new())
+    }
+}
+
+impl<P: Ord + Copy> Line<P> {
+    fn insert(&mut self, place: P) {
+        if self.0.back().is_none_or(|last| *last < place) {
+            self.0.push_back(place);
+        } else if self.0.front().is_some_and(|first| place < *first) {
+            self.0.push_front(place);
+        } else if let Err(at) = self.0.binary_search(&place) {
+            self.0.insert(at, place);
+        }
+    }
+
+    fn remove(&mut self, place: P) -> bool {
+        match self.find(place) {
+            Some(at) => self.0.remove(at).is_some(),
+            None => false,
+        }
+    }
+
+    fn contains(&self, place: P) -> bool {
+        self.find(place).is_some()
+    }
+
+    fn find(&self, place: P) -> Option<usize> {
+        let (first, last) = (self.0.front()?, self.0.back()?);
+        if place == *first {
+            return Some(0);
+        }
+        if place < *first || *last < place { None } else { self.0.binary_search(&place).ok() }
+    }
+
+    fn before(&self, place: P) -> impl Iterator<Item = &P> {
+        self.0.range(..self.0.partition_point(|other| *other < place))
     }
 }
 
