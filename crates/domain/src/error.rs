@@ -46,6 +46,10 @@ impl Error {
     pub fn field(field: &str, text: impl fmt::Display) -> Self {
         Self::new(Kind::Invalid, format!("{field}: {text}"))
     }
+    /// The same, about a field of this part of what was sent: `part.field: text`.
+    pub fn within(self, part: &str) -> Self {
+        Self { text: format!("{part}.{}", self.text), ..self }
+    }
     /// No task has this id.
     pub fn no_task(id: impl fmt::Display) -> Self {
         Self::new(Kind::NotFound, format!("no task {id}"))

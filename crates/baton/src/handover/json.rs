@@ -2,20 +2,19 @@
 
 use super::{
     batch::{Batch, Cutter, Task},
+    check::{each, each_at_once},
     entry::Entry,
     source::Source,
-    values::Values,
     window::Reading,
 };
 use crate::{failure::Failure, task_options::Defaults};
-use domain::limits;
 use prost::bytes::{Buf as _, BufMut as _, Bytes};
 use tokio::sync::mpsc;
 
 /// Bytes of checked tasks that are kept until they are sent: some millions of small ones.
 const KEPT_BYTES: usize = 256 * 1024 * 1024;
-/// Bytes of one entry: the largest task, with room for how its bytes are written in JSON.
-const ENTRY_BYTES: usize = 2 * limits::MESSAGE_BYTES;
+/// Bytes of one piece of what is kept, unless a task is larger.
+const BLOCK_BYTES: usize = 1024 * 1024;
 /// Bytes that are kept with each task: its length, and whether it has a key.
 const HEAD_BYTES: usize = 9;
 
@@ -55,7 +54,7 @@ impl Reading for Json {
                 None => each(&mut source, &rules, send)?,
             }
         } else {
-            each(&mut source, &rules, &mut send)?;
+            each_at_once(&mut source, &rules, &mut send)?;
         }
         if let Some(last) = cutter.cut() {
             drop(to.blocking_send(last));
@@ -67,55 +66,61 @@ impl Reading for Json {
 /// What has been checked, so that it needn't be parsed a second time, which costs more than all the rest; unless it is much.
 #[derive(Default)]
 struct Kept {
-    bytes: Vec<u8>,
+    /// Tasks one behind the other. Blocks, for a single one would be copied each time that it has to grow.
+    blocks: Vec<Vec<u8>>,
+    bytes: usize,
     full: bool,
 }
 
 impl Kept {
     fn add(&mut self, task: &Task) {
         let Task { spec, keyed } = task;
-        self.full |= self.bytes.len() + HEAD_BYTES + spec.len() > KEPT_BYTES;
+        let bytes = HEAD_BYTES + spec.len();
+        self.bytes += bytes;
+        self.full |= self.bytes > KEPT_BYTES;
         if self.full {
-            self.bytes = Vec::new();
+            self.blocks = Vec::new();
             return;
         }
-        self.bytes.put_u64_le(spec.len() as u64);
-        self.bytes.put_u8((*keyed).into());
-        self.bytes.put_slice(spec);
+        if self.blocks.last().is_none_or(|block| block.capacity() - block.len() < bytes) {
+            self.blocks.push(Vec::with_capacity(BLOCK_BYTES.max(bytes)));
+        }
+        if let Some(block) = self.blocks.last_mut() {
+            block.put_u64_le(spec.len() as u64);
+            block.put_u8((*keyed).into());
+            block.put_slice(spec);
+        }
     }
 
     /// All of them, if they were few enough. None is copied.
     fn tasks(self) -> Option<impl Iterator<Item = Task>> {
-        let mut rest = Bytes::from(self.bytes);
-        let next = move || {
-            let bytes = usize::try_from(rest.try_get_u64_le().ok()?).ok()?;
-            let keyed = rest.try_get_u8().ok()? != 0;
-            (bytes <= rest.len()).then(|| Task { spec: rest.split_to(bytes), keyed })
-        };
-        (!self.full).then(|| std::iter::from_fn(next))
+        (!self.full).then(|| self.blocks.into_iter().flat_map(unblocked))
     }
 }
 
-/// Reads and checks each entry, until `take` wants no more.
-fn each(source: &mut Source, rules: &Rules, mut take: impl FnMut(Task) -> bool) -> Result<(), Failure> {
-    let name = source.name();
-    let mut values = Values::new(source.reader()?, ENTRY_BYTES);
-    for number in 1_u64.. {
+/// The tasks of a block.
+fn unblocked(block: Vec<u8>) -> impl Iterator<Item = Task> {
+    let mut rest = Bytes::from(block);
+    std::iter::from_fn(move || {
+        let bytes = usize::try_from(rest.try_get_u64_le().ok()?).ok()?;
+        let keyed = rest.try_get_u8().ok()? != 0;
+        (bytes <= rest.len()).then(|| Task { spec: rest.split_to(bytes), keyed })
+    })
+}
+
+impl Rules {
+    /// Reads and checks an entry. `lines`: it stands on a line of its own.
+    pub fn task(&self, name: &str, value: &[u8], lines: bool, number: u64) -> Result<Task, Failure> {
         let wrong = |text: String| Failure::error(format!("{name}: entry {number}: {text}"));
-        let lines = values.is_lines();
-        let Some(value) = values.next().map_err(wrong)? else { break };
         let entry = Entry::parse(value, lines).map_err(wrong)?;
-        let mut spec = entry.spec(&rules.defaults, rules.now_ms).map_err(wrong)?;
-        if let Some(key) = rules.key.as_ref().filter(|_| spec.idempotency_key.is_empty()) {
+        let mut spec = entry.spec(&self.defaults, self.now_ms).map_err(wrong)?;
+        if let Some(key) = self.key.as_ref().filter(|_| spec.idempotency_key.is_empty()) {
             spec.idempotency_key = format!("{key}-{number}");
         }
         let task = Task::from(&spec);
         wire::check_spec(spec).map_err(|error| wrong(error.text().to_owned()))?;
-        if !take(task) {
-            break;
-        }
+        Ok(task)
     }
-    Ok(())
 }
 
 #[cfg(test)]

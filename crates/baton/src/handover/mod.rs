@@ -4,6 +4,7 @@
 //! Every queue in between is bounded: a file may be larger than memory.
 
 mod batch;
+mod check;
 mod entry;
 mod json;
 mod lines;

@@ -14,7 +14,7 @@ use tokio::{
 use wire::v1::TaskAccepted;
 
 /// Calls under way at once: enough that gateway and scheduler never wait for the next one.
-const CALLS: usize = 4;
+const CALLS: usize = 8;
 /// Batches read ahead of them. When it is full, the reader waits.
 const AHEAD: usize = 2;
 

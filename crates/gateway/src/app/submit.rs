@@ -6,7 +6,8 @@ use prost::Message as _;
 use prost::bytes::Bytes;
 use wire::v1::{SubmitEntry, SubmitTasksRequest, SubmitTasksResponse, TaskAccepted, TaskSpec};
 
-/// A batch from which on answers don't say why each task waits: that would cost more than the submit.
+/// A batch from which on answers don't say why each task waits, and of which the scheduler alone reads the specs: either
+/// would cost more than the rest of the submit.
 const BRIEF_FROM: usize = 100;
 /// Bytes from which on a task travels alone: others need not wait until all its entries are sent.
 const ALONE_FROM: usize = 256 * 1024;
@@ -53,8 +54,12 @@ impl App {
         if bytes > limits::BATCH_BYTES {
             return Err(Error::field("tasks", format!("is over {} bytes in all", limits::BATCH_BYTES)));
         }
+        // A large batch is checked once, by the scheduler: to read it here as well would cost as much as all the rest.
+        let brief = specs.len() >= BRIEF_FROM;
         let entries = (0..).zip(specs).map(|(i, spec)| {
-            check(&spec).map_err(|error| Error::new(error.kind(), format!("tasks[{i}].{}", error.text())))?;
+            if !brief {
+                check(&spec).map_err(|error| error.within(&format!("tasks[{i}]")))?;
+            }
             self.entry(spec)
         });
         let mut entries: Vec<_> = entries.collect::<Result<_>>()?;
@@ -63,7 +68,6 @@ impl App {
                 *spec = wire::traced(spec, place);
             }
         }
-        let brief = entries.len() >= BRIEF_FROM;
         let tasks = self.upstream.submit(entries, brief, self.patience.is_worthwhile(), &self.ids).await?;
         count(tasks.len());
         tracing::info!(count = tasks.len(), first_task_id = tasks.first().map(|t| &*t.task_id), "Tasks submitted");

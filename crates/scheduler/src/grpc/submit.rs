@@ -1,5 +1,5 @@
-//! Submit: the ids come from the gateway, which checked the specs; they are checked again here, because a scheduler must
-//! not store what it could not have accepted.
+//! Submit: the ids come from the gateway, which checked the specs unless they are many; they are all checked here, because a
+//! scheduler must not store what it could not have accepted.
 
 use super::Door;
 use crate::traced;
@@ -17,7 +17,11 @@ pub(super) async fn submit(door: &Door, request: v1::SubmitRequest) -> Result<v1
     if !repeated_call {
         door.disk.check()?;
     }
-    let tasks = tasks.into_iter().map(new_task).collect::<Result<Vec<_>>>()?;
+    let read = (0..).zip(tasks).map(|(i, entry)| {
+        // Of a large batch nobody has checked the specs before.
+        new_task(entry).map_err(|error| if brief { error.within(&format!("tasks[{i}]")) } else { error })
+    });
+    let tasks = read.collect::<Result<Vec<_>>>()?;
     let began = SystemTime::now();
     let traces: Vec<Option<TraceContext>> = tasks.iter().map(|task| task.spec.trace).collect();
     let accepted = door.mailbox.submit(tasks, repeated_call, brief).await?;
