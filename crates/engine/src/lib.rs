@@ -223,12 +223,19 @@ impl Engine {
 
     /// After a commit: what neither runs nor is next leaves memory. `writes` are those that became durable.
     pub fn committed(&mut self, writes: &[Write]) {
+        let mut saved = Vec::with_capacity(writes.len());
         for write in writes {
             let (Write::Insert { task, .. } | Write::Update(task)) = write else { continue };
             if let Some(resident) = self.tasks.get_mut(&task.id) {
                 resident.unsaved = resident.unsaved.saturating_sub(1);
+                saved.push(task.place());
             }
-            self.release(task.id);
+        }
+        // In the order in which they stand: each is at the front of its line then. They come in the order of their ids, which
+        // is another one where several gateways, or calls, met.
+        saved.sort();
+        for place in saved {
+            self.release(place.id);
         }
     }
 

@@ -82,6 +82,8 @@ impl Engine {
     fn accept(&mut self, now: Now, plans: Vec<Plan>, brief: bool) -> Vec<Accepted> {
         let mut classes = BTreeSet::new();
         let mut accepted: Vec<Accepted> = Vec::with_capacity(plans.len());
+        self.effects.reserve(plans.len() + 1);
+        self.dirty.reserve(plans.len());
         for plan in plans {
             accepted.push(match plan {
                 Plan::Known(earlier) => earlier,

@@ -305,7 +305,7 @@ impl<'a> Reign<'a> {
 
     /// Lets the effects of a durable batch happen, in order.
     async fn release(&mut self, effects: Vec<Effect>) {
-        let (mut events, mut waits) = (Vec::new(), Vec::new());
+        let (mut events, mut waits) = (Vec::with_capacity(effects.len()), Vec::new());
         let mut orders: std::collections::BTreeMap<SessionId, Vec<Order>> = std::collections::BTreeMap::new();
         for effect in effects {
             match effect {
