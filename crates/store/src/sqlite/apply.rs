@@ -4,11 +4,12 @@
 //! about to change: counts come with the batch, and an update that meets no row fails it.
 
 use super::classes::Classes;
+use super::entries;
 use super::insert::Inserts;
 use super::names::Names;
+use super::put::{self, Updates};
 use super::rows::fault;
 use super::tallies::Tallies;
-use super::{entries, put};
 use crate::{Failure, Reason};
 use domain::{Batch, Epoch, Task, TaskId, Write};
 use rusqlite::{Connection, ToSql};
@@ -32,7 +33,7 @@ impl Interned {
 /// Applies all writes of a batch; the commit's number.
 pub(super) fn apply(conn: &Connection, interned: &mut Interned, batch: &Batch) -> Result<i64, Failure> {
     let last = if ascending(&batch.writes) { None } else { Some(last_states(&batch.writes)) };
-    let mut inserts = Inserts::new();
+    let (mut inserts, mut updates) = (Inserts::new(), Updates::new(conn));
     for (index, write) in batch.writes.iter().enumerate() {
         match write {
             Write::Insert { task, class } => {
@@ -43,7 +44,7 @@ pub(super) fn apply(conn: &Connection, interned: &mut Interned, batch: &Batch) -
                 inserts.insert(conn, names, now, class)?;
             }
             Write::Update(task) if last.as_ref().is_none_or(|last| is_last(last, task.id, index)) => {
-                put::update(conn, &mut interned.names, task)?;
+                updates.update(&mut interned.names, task)?;
             }
             Write::Update(_) => {}
             Write::Entries { array, first, entries } => {
