@@ -6,6 +6,7 @@ import queue
 import random
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Callable, Union
 from urllib.parse import urlsplit
 
@@ -50,19 +51,39 @@ class Down:
 Event = Union[Up, Message, Down]
 
 
-def target(url: str) -> str:
-    """The address in `http://HOST:PORT`. Raises ValueError if it isn't one."""
+@dataclass(frozen=True)
+class Target:
+    """Where the scheduler is, and what is shown of oneself there."""
+
+    address: str
+    credentials: Any = None
+
+    def channel(self) -> grpc.Channel:
+        if self.credentials is None:
+            return grpc.insecure_channel(self.address, options=_OPTIONS)
+        return grpc.secure_channel(self.address, self.credentials, options=_OPTIONS)
+
+
+def target(url: str, ca: Path | None = None, cert: Path | None = None, key: Path | None = None) -> Target:
+    """The address in `http://HOST:PORT` or `https://HOST:PORT`. Raises ValueError if it isn't one, OSError if a file can't be
+    read."""
     parts = urlsplit(url)
-    if parts.scheme != "http" or not parts.hostname or parts.path not in ("", "/"):
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/"):
         raise ValueError(f"scheduler: {url} is not a URL such as http://127.0.0.1:50052")
-    return parts.netloc if parts.port else f"{parts.netloc}:80"
+    if (cert is None) != (key is None):
+        raise ValueError("cert and key: one needs the other")
+    if parts.scheme == "http":
+        return Target(parts.netloc if parts.port else f"{parts.netloc}:80")
+    ca_bytes, cert_bytes, key_bytes = (path.read_bytes() if path else None for path in (ca, cert, key))
+    credentials = grpc.ssl_channel_credentials(ca_bytes, key_bytes, cert_bytes)
+    return Target(parts.netloc if parts.port else f"{parts.netloc}:443", credentials)
 
 
 class Stream(threading.Thread):
     """Keeps the stream open, telling `events`, until it is closed. `events` may block: HTTP/2 then holds the scheduler
     back."""
 
-    def __init__(self, address: str, events: Callable[[Event], None]) -> None:
+    def __init__(self, address: Target, events: Callable[[Event], None]) -> None:
         super().__init__(name="baton-stream", daemon=True)
         self._address = address
         self._events = events
@@ -82,7 +103,7 @@ class Stream(threading.Thread):
         # Bounded by the session: reports once each, and a heartbeat now and then.
         outbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
         answered = False
-        with grpc.insecure_channel(self._address, options=_OPTIONS) as channel:
+        with self._address.channel() as channel:
             register = channel.stream_stream(
                 REGISTER_WORKER,
                 request_serializer=WorkerResponse.SerializeToString,

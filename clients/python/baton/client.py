@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import socket
+import ssl
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -87,18 +89,28 @@ class Client:
     """A gateway. Nothing is sent yet.
 
     token     sent with each call as `Authorization: Bearer`.
+    ca        file with the CA (PEM) that a gateway at https:// must have its certificate from; by default those that
+              this machine trusts.
     patience  seconds that streams look for a gateway that went away.
 
     All methods raise Unreachable (nobody answers), NotFound, or Refused.
     """
 
-    def __init__(self, url: str = GATEWAY_DEFAULT, *, token: str | None = None, patience: float = 300.0) -> None:
+    def __init__(
+        self,
+        url: str = GATEWAY_DEFAULT,
+        *,
+        token: str | None = None,
+        ca: str | os.PathLike[str] | None = None,
+        patience: float = 300.0,
+    ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"url: {url} is not a URL such as {GATEWAY_DEFAULT}")
         self.url = url.rstrip("/")
         self._patience = patience
         self._parts = parts
+        self._tls = ssl.create_default_context(cafile=ca) if parts.scheme == "https" else None
         self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
 
     # ------------------------------------------------------------ the verbs
@@ -197,8 +209,11 @@ class Client:
         self, method: str, path: str, body: Any = None, after: str = "", within: float = _CALL_WITHIN
     ) -> HTTPResponse:
         """The answer, of which only the head is read; raises Refused if it is one."""
-        kind = HTTPSConnection if self._parts.scheme == "https" else HTTPConnection
-        connection = kind(self._parts.hostname or "", self._parts.port, timeout=within)
+        host, port = self._parts.hostname or "", self._parts.port
+        if self._tls is None:
+            connection = HTTPConnection(host, port, timeout=within)
+        else:
+            connection = HTTPSConnection(host, port, timeout=within, context=self._tls)
         headers = dict(self._headers)
         if after:
             headers["Last-Event-ID"] = after

@@ -85,7 +85,9 @@ class _Link:
 class Worker:
     """Runs handler tasks. `handler` adds functions, then `run` works until it is told to stop.
 
-    scheduler   its address, `http://HOST:PORT`.
+    scheduler   its address, `http://HOST:PORT`, or `https://HOST:PORT` if it has a certificate.
+    ca          file with the CA (PEM) that the scheduler's certificate must be from; by default those that grpcio trusts.
+    cert, key   files (PEM) with this worker's own certificate and its key, which it shows to the scheduler.
     id          the worker's name, unique among those connected, 1 to 200 characters; by default `HOST-python`.
     slots       how many handlers run at once, 1 to 10,000; by default the number of cores. Each has a thread.
     labels      what tasks may ask for.
@@ -101,10 +103,14 @@ class Worker:
     data_dir: str | os.PathLike[str] | None = None
     kill_grace: float = 5.0
     stop_within: float = 10.0
+    ca: str | os.PathLike[str] | None = None
+    cert: str | os.PathLike[str] | None = None
+    key: str | os.PathLike[str] | None = None
 
     def __post_init__(self) -> None:
         self._handlers: dict[str, Handler] = {}
-        self._target = _transport.target(self.scheduler)
+        ca, cert, key = (Path(path) if path else None for path in (self.ca, self.cert, self.key))
+        self._target = _transport.target(self.scheduler, ca, cert, key)
         self._name = self.id or f"{socket.gethostname()}-python"
         self._slots = self.slots or os.cpu_count() or 1
         if not 1 <= self._slots <= _SLOTS_MAX:

@@ -1,15 +1,14 @@
 //! The command line.
 
-use crate::{cmd, printer::Form};
+use crate::{cmd, printer::Form, target::Target};
 use clap::{Parser, Subcommand};
 
 /// Runs anything on any number of machines: durable, retried, ordered, explained
 #[derive(Parser)]
 #[command(name = "baton", version, about, propagate_version = true, after_help = EXIT_CODES)]
 pub struct Cli {
-    /// Where the gateway is
-    #[arg(long = "gateway-url", global = true, value_name = "URL", env = "BATON_GATEWAY", default_value = client::GATEWAY_DEFAULT)]
-    pub gateway_url: String,
+    #[command(flatten)]
+    pub target: Target,
     /// Form of what is printed
     #[arg(long, global = true, value_enum, default_value = "table")]
     pub output: Form,
@@ -58,6 +57,8 @@ pub enum Command {
     Restore(cmd::backup::Restore),
     /// Look for what is wrong: services, workers, disk, store
     Doctor(cmd::doctor::Doctor),
+    /// A certificate authority for a small fleet: make one, issue certificates
+    Ca(cmd::ca::Ca),
     /// Measure how fast it is here: tasks, submits, latency, output, a long backlog
     Bench(cmd::bench::Bench),
     /// Inside a task: say how far it is

@@ -23,10 +23,10 @@ impl Interrupts {
 }
 
 /// Takes over SIGINT and SIGTERM. Before the task is known they wait for it.
-pub fn cancel_on_ctrl_c(gateway: &str) -> Result<Interrupts, Failure> {
+pub fn cancel_on_ctrl_c(gateway: &Client) -> Result<Interrupts, Failure> {
     let (task, known) = watch::channel(None);
     let (ready, is_ready) = mpsc::sync_channel(1);
-    let url = gateway.to_owned();
+    let gateway = gateway.clone();
     thread::spawn(move || {
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => runtime,
@@ -37,7 +37,7 @@ pub fn cancel_on_ctrl_c(gateway: &str) -> Result<Interrupts, Failure> {
                 Ok(signals) => {
                     // The other side waits for exactly this message.
                     let _ = ready.send(Ok(()));
-                    attend(signals, &url, known).await;
+                    attend(signals, &gateway, known).await;
                 }
                 Err(error) => drop(ready.send(Err(error))),
             }
@@ -68,11 +68,11 @@ impl Signals {
     }
 }
 
-async fn attend(mut signals: Signals, url: &str, known: watch::Receiver<Option<String>>) {
+async fn attend(mut signals: Signals, gateway: &Client, known: watch::Receiver<Option<String>>) {
     signals.next().await;
     printer::note("baton: cancelling; once more leaves the task to itself");
     let cancelled = async {
-        if let Err(failure) = cancel(url, known).await {
+        if let Err(failure) = cancel(gateway, known).await {
             failure.show();
         }
         std::future::pending::<()>().await
@@ -83,10 +83,11 @@ async fn attend(mut signals: Signals, url: &str, known: watch::Receiver<Option<S
     }
 }
 
-async fn cancel(url: &str, mut known: watch::Receiver<Option<String>>) -> Result<(), Failure> {
+async fn cancel(gateway: &Client, mut known: watch::Receiver<Option<String>>) -> Result<(), Failure> {
     // Fails only when the process is about to end anyway.
     let Ok(id) = known.wait_for(Option::is_some).await.map(|id| id.clone().unwrap_or_default()) else { return Ok(()) };
     // The end itself arrives on the stream of the task's story.
-    Client::connect(url)?.cancel(&id, false).await?;
+    // A connection of this thread's own: the other one's is served by the other thread.
+    gateway.another()?.cancel(&id, false).await?;
     Ok(())
 }

@@ -54,9 +54,13 @@ impl Failure {
 impl From<client::Error> for Failure {
     fn from(error: client::Error) -> Self {
         match &error {
-            client::Error::Unreachable { .. } => {
-                let shown = Self::hint(error.to_string(), "start one with: baton dev");
-                Self { status: ExitStatus::Unreachable, ..shown }
+            client::Error::Unreachable { why, .. } => {
+                let hint = if why.is_some() {
+                    "--ca FILE names the CA of its certificate, and the URL says whether it speaks TLS (https://)"
+                } else {
+                    "start one with: baton dev"
+                };
+                Self { status: ExitStatus::Unreachable, ..Self::hint(error.to_string(), hint) }
             }
             client::Error::Answer(answer) => {
                 Self { status: ExitStatus::of_kind(answer.kind()), ..Self::error(answer.text()) }

@@ -18,6 +18,7 @@ mod notes;
 mod on_lost;
 mod printer;
 mod status;
+mod target;
 mod task_ids;
 mod task_options;
 mod view;
@@ -29,6 +30,7 @@ use client::Client;
 use exit::ExitStatus;
 use failure::Failure;
 use std::process::ExitCode;
+use target::Target;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -37,7 +39,7 @@ fn main() -> ExitCode {
     if let Some(code) = cmd::services::helper() {
         return code;
     }
-    let Cli { gateway_url, output, command } = service::parse();
+    let Cli { target, output, command } = service::parse();
     // Commands that are services or need no gateway come first; the others share one client.
     let done = match command {
         Command::Dev(args) => return cmd::dev::dev(args),
@@ -45,37 +47,37 @@ fn main() -> ExitCode {
         Command::Scheduler(options) => return cmd::services::scheduler(options),
         Command::Worker(options) => return cmd::services::worker(options),
         Command::BenchWorker(options) => return cmd::bench::worker(options),
-        Command::Bench(args) => cmd::bench::bench(&gateway_url, output, args),
+        Command::Bench(args) => cmd::bench::bench(&target, output, args),
         Command::Progress(args) => cmd::progress::progress(&args),
         Command::Backup(args) => cmd::backup::backup(output, &args),
+        Command::Ca(args) => cmd::ca::ca(output, &args),
         Command::Restore(args) => cmd::backup::restore(output, &args),
-        Command::Doctor(args) => cmd::doctor::doctor(&gateway_url, output, &args),
+        Command::Doctor(args) => cmd::doctor::doctor(&target, output, &args),
         Command::Completions(args) => cmd::completions::completions(&args),
-        Command::Run(args) => call(&gateway_url, async |gateway| cmd::run::run(&gateway, args).await),
-        Command::Submit(args) => call(&gateway_url, async |gateway| cmd::submit::submit(&gateway, output, args).await),
-        Command::Get(args) => call(&gateway_url, async |gateway| cmd::get::get(&gateway, output, &args).await),
-        Command::List(args) => call(&gateway_url, async |gateway| cmd::list::list(&gateway, output, &args).await),
-        Command::Watch(args) => call(&gateway_url, async |gateway| cmd::watch::watch(&gateway, output, &args).await),
-        Command::Logs(args) => call(&gateway_url, async |gateway| cmd::logs::logs(&gateway, &args).await),
-        Command::Explain(args) => {
-            call(&gateway_url, async |gateway| cmd::explain::explain(&gateway, output, &args).await)
-        }
-        Command::Retry(args) => call(&gateway_url, async |gateway| cmd::retry::retry(&gateway, output, &args).await),
-        Command::Cancel(args) => call(&gateway_url, async |gateway| cmd::cancel::cancel(&gateway, output, &args).await),
-        Command::Workers(args) => {
-            call(&gateway_url, async |gateway| cmd::workers::workers(&gateway, output, &args).await)
-        }
-        Command::Drain(args) => call(&gateway_url, async |gateway| cmd::drain::drain(&gateway, output, &args).await),
-        Command::Queues(args) => call(&gateway_url, async |gateway| cmd::queues::queues(&gateway, output, &args).await),
+        Command::Run(args) => call(&target, async |gateway| cmd::run::run(&gateway, args).await),
+        Command::Submit(args) => call(&target, async |gateway| cmd::submit::submit(&gateway, output, args).await),
+        Command::Get(args) => call(&target, async |gateway| cmd::get::get(&gateway, output, &args).await),
+        Command::List(args) => call(&target, async |gateway| cmd::list::list(&gateway, output, &args).await),
+        Command::Watch(args) => call(&target, async |gateway| cmd::watch::watch(&gateway, output, &args).await),
+        Command::Logs(args) => call(&target, async |gateway| cmd::logs::logs(&gateway, &args).await),
+        Command::Explain(args) => call(&target, async |gateway| cmd::explain::explain(&gateway, output, &args).await),
+        Command::Retry(args) => call(&target, async |gateway| cmd::retry::retry(&gateway, output, &args).await),
+        Command::Cancel(args) => call(&target, async |gateway| cmd::cancel::cancel(&gateway, output, &args).await),
+        Command::Workers(args) => call(&target, async |gateway| cmd::workers::workers(&gateway, output, &args).await),
+        Command::Drain(args) => call(&target, async |gateway| cmd::drain::drain(&gateway, output, &args).await),
+        Command::Queues(args) => call(&target, async |gateway| cmd::queues::queues(&gateway, output, &args).await),
     };
     ExitCode::from(done.unwrap_or_else(|failure| failure.show()).code())
 }
 
 /// Runs a command that needs the gateway.
-fn call(url: &str, command: impl AsyncFnOnce(Client) -> Result<ExitStatus, Failure>) -> Result<ExitStatus, Failure> {
+fn call(
+    target: &Target,
+    command: impl AsyncFnOnce(Client) -> Result<ExitStatus, Failure>,
+) -> Result<ExitStatus, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|e| Failure::error(format!("cannot start: {e}")))?;
-    runtime.block_on(async { command(Client::connect(url)?).await })
+    runtime.block_on(async { command(target.client()?).await })
 }

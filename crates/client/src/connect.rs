@@ -1,8 +1,9 @@
 //! The connection to a gateway.
 
 use crate::{Error, Result, receipt::Receipts};
-use domain::limits;
-use std::{sync::Arc, time::Duration};
+use domain::{Kind, limits};
+use std::{path::Path, sync::Arc, time::Duration};
+use tls::{Files, Tls};
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 use wire::v1::gateway_client::GatewayClient;
@@ -28,19 +29,44 @@ pub struct Client {
     pub(crate) url: Arc<str>,
     pub(crate) gateway: GatewayClient<InterceptedService<Channel, Receipts>>,
     pub(crate) receipts: Receipts,
+    tls: Tls,
     pub(crate) patience: Duration,
 }
 
 impl Client {
     /// Takes the address of a gateway, such as [`GATEWAY_DEFAULT`]. Nothing is sent yet. Needs a tokio runtime. Calls are
-    /// part of the trace that the environment names in TRACEPARENT: in a task, that of the task.
+    /// part of the trace that the environment names in TRACEPARENT: in a task, that of the task. A gateway at `https://`
+    /// must have a certificate from a CA that this machine trusts.
     ///
     /// # Errors
     /// [`domain::Kind::Invalid`] if `url` is none.
     pub fn connect(url: &str) -> Result<Self> {
+        Self::over(url, Tls::off())
+    }
+
+    /// As [`Self::connect`], for a gateway at `https://` whose certificate is from the CA in this file (PEM), and no other.
+    ///
+    /// # Errors
+    /// As [`Self::connect`], and if the file is none.
+    pub fn connect_trusting(url: &str, ca: &Path) -> Result<Self> {
+        let files = Files { ca: Some(ca.to_owned()), ca_flag: "ca", ..Files::default() };
+        let tls =
+            Tls::load(files).map_err(|error| Error::Answer(domain::Error::new(Kind::Invalid, error.to_string())))?;
+        Self::over(url, tls)
+    }
+
+    /// Another connection to the same gateway, of whichever runtime this is called in.
+    ///
+    /// # Errors
+    /// None: what was good for one is for another.
+    pub fn another(&self) -> Result<Self> {
+        Ok(Self { patience: self.patience, ..Self::over(&self.url, self.tls.clone())? })
+    }
+
+    fn over(url: &str, tls: Tls) -> Result<Self> {
         let wrong = |why: &str| Error::Answer(domain::Error::field("gateway", format!("{url} {why}")));
-        if !url.starts_with("http://") {
-            return Err(wrong("does not begin with http://"));
+        if !url.starts_with("http://") && !url.starts_with("https://") {
+            return Err(wrong("does not begin with http:// or https://"));
         }
         let endpoint = Endpoint::from_shared(url.to_owned())
             .map_err(|error| wrong(&format!("is not a URL: {error}")))?
@@ -51,10 +77,10 @@ impl Client {
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
         let receipts = Receipts::new(std::env::var("TRACEPARENT").ok());
-        let gateway = GatewayClient::with_interceptor(endpoint.connect_lazy(), receipts.clone())
+        let gateway = GatewayClient::with_interceptor(tls::lazy(&endpoint, &tls), receipts.clone())
             .max_decoding_message_size(limits::MESSAGE_BYTES)
             .max_encoding_message_size(limits::MESSAGE_BYTES);
-        Ok(Self { url: url.into(), gateway, receipts, patience: PATIENCE })
+        Ok(Self { url: url.into(), gateway, receipts, tls, patience: PATIENCE })
     }
 
     /// How long [`Self::watch`] and [`Self::output`], once open, look for a gateway that went away; 5 min unless set.

@@ -11,10 +11,12 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Error {
     /// Nobody answers there: the call was not made.
-    #[error("no gateway at {url}")]
+    #[error("no gateway at {url}{}", why.as_deref().map_or_else(String::new, |why| format!(": {why}")))]
     Unreachable {
         /// The address that was tried.
         url: Arc<str>,
+        /// Why not, if somebody is there with whom no TLS connection came about.
+        why: Option<Arc<str>>,
     },
     /// The gateway's answer, or a connection that broke before it came ([`Kind::Unknown`]).
     #[error(transparent)]
@@ -31,8 +33,9 @@ impl Error {
     }
 
     pub(crate) fn of(status: &Status, url: &Arc<str>) -> Self {
-        if wire::unsent(status) {
-            return Self::Unreachable { url: Arc::clone(url) };
+        let why = tls::refused(status);
+        if why.is_some() || wire::unsent(status) {
+            return Self::Unreachable { url: Arc::clone(url), why: why.map(Into::into) };
         }
         if wire::broken(status) {
             let text = format!("the connection to the gateway at {url} broke; the outcome is unknown");

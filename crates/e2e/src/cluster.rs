@@ -31,8 +31,12 @@ pub struct Cluster {
     pub scheduler_prefix: Vec<String>,
     /// Further arguments for the scheduler, as given to every start.
     pub scheduler_args: Vec<String>,
+    /// Further arguments for the gateway.
+    pub gateway_args: Vec<String>,
     /// Further arguments for every worker.
     pub worker_args: Vec<String>,
+    /// How the services call each other: `http`, or `https` if their arguments name certificates.
+    pub scheme: &'static str,
     /// How many tasks a worker runs at once.
     pub slots: u32,
     /// Added to the environment of every service.
@@ -54,7 +58,9 @@ impl Cluster {
             workers: Vec::new(),
             scheduler_prefix: Vec::new(),
             scheduler_args: Vec::new(),
+            gateway_args: Vec::new(),
             worker_args: Vec::new(),
+            scheme: "http",
             slots: 2,
             environment: Vec::new(),
             builds: BTreeMap::new(),
@@ -109,7 +115,8 @@ impl Cluster {
     pub fn start_gateway(&mut self) {
         let mut command = Command::new(self.program("gateway"));
         command.args(["--listen", &self.gateway_address.to_string()]);
-        command.args(["--scheduler", &format!("http://{}", self.scheduler_address)]);
+        command.args(["--scheduler", &format!("{}://{}", self.scheme, self.scheduler_address)]);
+        command.args(&self.gateway_args);
         let mut process = Process::start("gateway", self.dir.path(), self.clean(&mut command));
         self.gateway_address = process.listening();
         self.gateway = Some(process);
@@ -131,7 +138,7 @@ impl Cluster {
         command.args(["--listen", "127.0.0.1:0", "--id", &format!("w{index}"), "--data-dir"]);
         command.arg(self.dir().join(format!("w{index}")));
         command.args(["--slots", &self.slots.to_string()]);
-        command.args(["--scheduler", &format!("http://{}", self.scheduler_address)]);
+        command.args(["--scheduler", &format!("{}://{}", self.scheme, self.scheduler_address)]);
         command.args(&self.worker_args);
         self.clean(&mut command);
         command
@@ -182,7 +189,7 @@ impl Cluster {
     /// The CLI, pointed at this cluster.
     pub fn baton(&self, args: &[&str]) -> Command {
         let mut command = Command::new(binary("baton"));
-        command.args(args).env("BATON_GATEWAY", format!("http://{}", self.gateway_address));
+        command.args(args).env("BATON_GATEWAY", format!("{}://{}", self.scheme, self.gateway_address));
         command.env("BATON_HTTP_LISTEN", self.http_address.to_string());
         command.current_dir(self.dir());
         command

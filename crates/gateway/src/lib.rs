@@ -37,9 +37,10 @@ impl Gateway {
     /// # Errors
     /// [`service::Fatal`], with a hint, if a port or the scheduler's URL can't be used.
     pub async fn listen(options: &Options) -> service::Result<Self> {
-        let upstream = Upstream::new(&options.scheduler)?;
+        let tls = options.tls.load()?;
+        let upstream = Upstream::new(&options.scheduler, &tls)?;
         // The defaults are asked for as well: clients look for the gateway there.
-        let service = Service::listen(NAME, options.listen, true, &options.service).await?.front_door();
+        let service = Service::listen(NAME, options.listen, true, &options.service, &tls).await?.front_door();
         let web = service.beside(options.http_listen, "--http-listen", &options.service).await?;
         Ok(Self { service, web, upstream })
     }

@@ -15,6 +15,9 @@ pub struct Options {
     /// Where the scheduler is
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:50052", env = "BATON_SCHEDULER")]
     pub scheduler: String,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "a doc comment would replace the heading of the flags")]
+    pub tls: service::TlsOptions,
     /// Flags of every service.
     #[command(flatten)]
     pub service: service::Options,

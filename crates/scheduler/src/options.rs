@@ -25,6 +25,9 @@ pub struct Options {
     #[allow(missing_docs, reason = "a doc comment would replace the heading of the flags")]
     pub disk: DiskOptions,
     #[command(flatten)]
+    #[allow(missing_docs, reason = "a doc comment would replace the heading of the flags")]
+    pub tls: service::TlsOptions,
+    #[command(flatten)]
     #[allow(missing_docs, reason = "a doc comment would replace the heading of the shared flags")]
     pub common: service::Options,
 }

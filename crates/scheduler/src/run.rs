@@ -29,13 +29,14 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 /// # Errors
 /// What keeps it from starting: the address, the data directory, the store.
 pub async fn run(options: Options, stopping: Stopping) -> service::Result<()> {
-    let Options { listen, data_dir, lost_after, retention, disk, common } = options;
+    let Options { listen, data_dir, lost_after, retention, disk, tls, common } = options;
     let DiskOptions { min_free_disk, ballast, accept_data_loss } = disk;
+    let tls = tls.load()?;
     // The store first: it locks the directory, and a second scheduler should hear of that, not of its port.
     let store = SqliteStore::with_ballast(&data_dir, ballast).map_err(|error| Fatal::new(error.to_string()))?;
     let (reader, ballast) = (store.reader(), store.ballast());
     let writer = Writer::start(Box::new(store))?;
-    let service = Service::listen("Scheduler", listen, true, &common).await?;
+    let service = Service::listen("Scheduler", listen, true, &common, &tls).await?;
     crate::gauges::begin();
     let readiness = service.readiness();
     readiness.waiting("store", "the store is being opened");

@@ -3,6 +3,7 @@
 use crate::{Readiness, Stopping, metrics};
 use axum::{
     Json, Router,
+    body::Body,
     extract::State,
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
@@ -73,5 +74,26 @@ pub(crate) fn refuse(grpc: bool, status: StatusCode, text: &'static str) -> Resp
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     headers.insert("grpc-status", HeaderValue::from_static(code));
     headers.insert("grpc-message", HeaderValue::from_static(text));
+    response
+}
+
+/// More calls at a time than are served: the caller should come again.
+pub(crate) fn busy(grpc: bool) -> Response {
+    let (error, details) = ("too many calls at a time", "a limit is reached: try again later");
+    let (status, body) = if grpc {
+        (StatusCode::OK, Body::empty())
+    } else {
+        (StatusCode::TOO_MANY_REQUESTS, Body::from(json!({ "error": error, "details": details }).to_string()))
+    };
+    let mut response = (status, body).into_response();
+    let headers = response.headers_mut();
+    let kind = if grpc { "application/grpc" } else { "application/json" };
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    if grpc {
+        // 8: RESOURCE_EXHAUSTED.
+        headers.insert("grpc-status", HeaderValue::from_static("8"));
+        headers.insert("grpc-message", HeaderValue::from_static(error));
+    }
     response
 }

@@ -7,6 +7,7 @@ use crate::{
     trace::{Exporter, Tracer},
 };
 use std::{io, net::SocketAddr};
+use tls::Tls;
 use tokio::net::TcpListener;
 
 /// So many ports are tried when no particular one was asked for: that many workers on one machine.
@@ -23,6 +24,7 @@ pub struct Service {
     pub(crate) stop_timeout: std::time::Duration,
     /// It prints that it listens; a second port of the same service doesn't.
     pub(crate) prints: bool,
+    pub(crate) tls: Tls,
     pub(crate) tracer: Tracer,
     pub(crate) exporter: Option<Exporter>,
     /// Whether traces begin here.
@@ -31,32 +33,39 @@ pub struct Service {
 
 impl Service {
     /// Takes the port. `name` is what the printed lines begin with: `Gateway`. If the address was not `asked` for, a taken
-    /// port leads to the next free one. Port 0 takes any.
+    /// port leads to the next free one. Port 0 takes any. With a certificate in `tls` connections are taken over TLS only.
     ///
     /// # Errors
     /// [`Fatal`], with a hint, if the port is taken or may not be listened on.
-    pub async fn listen(name: &'static str, addr: SocketAddr, asked: bool, options: &Options) -> Result<Self, Fatal> {
-        let (listener, addr) = take(addr, asked, "--listen", options).await?;
+    pub async fn listen(
+        name: &'static str,
+        addr: SocketAddr,
+        asked: bool,
+        options: &Options,
+        tls: &Tls,
+    ) -> Result<Self, Fatal> {
+        let (listener, addr) = take(addr, asked, "--listen", options, tls.serves()).await?;
         // From here on everything that is counted counts.
         metrics::handle();
         let guard = Guard::new(addr, &options.public_host, &options.allow_origin);
         let stop_timeout = options.stop_timeout;
         let (tracer, exporter) = Tracer::new(name, options)?;
-        let (readiness, prints, front) = (Readiness::default(), true, false);
-        Ok(Self { name, listener, addr, guard, readiness, stop_timeout, prints, tracer, exporter, front })
+        let (readiness, prints, front, tls) = (Readiness::default(), true, false, tls.clone());
+        Ok(Self { name, listener, addr, guard, readiness, stop_timeout, prints, tls, tracer, exporter, front })
     }
 
-    /// A second port of the same service: as ready as the first, and silent. `flag` is what its address is chosen with.
+    /// A second port of the same service: as ready as the first, with the same certificate, and silent. `flag` is what its address is chosen with.
     ///
     /// # Errors
     /// As [`Self::listen`].
     pub async fn beside(&self, addr: SocketAddr, flag: &str, options: &Options) -> Result<Self, Fatal> {
-        let (listener, addr) = take(addr, true, flag, options).await?;
+        let (listener, addr) = take(addr, true, flag, options, self.tls.serves()).await?;
         let guard = Guard::new(addr, &options.public_host, &options.allow_origin);
         let (name, stop_timeout, readiness) = (self.name, self.stop_timeout, self.readiness());
         // The first port's exporter sends the spans of both.
         let (tracer, exporter, prints, front) = (self.tracer.clone(), None, false, self.front);
-        Ok(Self { name, listener, addr, guard, readiness, stop_timeout, prints, tracer, exporter, front })
+        let tls = self.tls.clone();
+        Ok(Self { name, listener, addr, guard, readiness, stop_timeout, prints, tls, tracer, exporter, front })
     }
 
     /// Clients call here: a call without a trace begins one.
@@ -86,14 +95,27 @@ async fn take(
     asked: bool,
     flag: &str,
     options: &Options,
+    encrypted: bool,
 ) -> Result<(TcpListener, SocketAddr), Fatal> {
-    if !addr.ip().is_loopback() && !options.insecure {
-        return Err(Fatal::new(format!("listening on {addr} would let anybody who reaches it run commands"))
-            .hint("listen on 127.0.0.1, or say --insecure if the network is trusted"));
-    }
+    may_listen(addr, options.insecure, encrypted)?;
     let listener = bind(addr, asked, flag).await?;
     let addr = listener.local_addr().map_err(|error| cannot(addr, flag, &error))?;
     Ok((listener, addr))
+}
+
+/// Beyond loopback, whoever reaches a port can have commands run. TLS says who the service is, and not who calls it.
+fn may_listen(addr: SocketAddr, insecure: bool, encrypted: bool) -> Result<(), Fatal> {
+    if addr.ip().is_loopback() || insecure {
+        return Ok(());
+    }
+    let hint = if encrypted {
+        "TLS keeps others from listening in, and asks nobody who he is: listen on 127.0.0.1, or say --insecure if only \
+         those who may run commands reach this address"
+    } else {
+        "listen on 127.0.0.1, or say --insecure if the network is trusted; --tls-cert and --tls-key keep others from \
+         listening in"
+    };
+    Err(Fatal::new(format!("listening on {addr} would let anybody who reaches it run commands")).hint(hint))
 }
 
 async fn bind(first: SocketAddr, asked: bool, flag: &str) -> Result<TcpListener, Fatal> {

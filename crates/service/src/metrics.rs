@@ -18,6 +18,11 @@ const LONG: [&str; 2] = ["baton_task_wait_seconds", "baton_worker_run_seconds"];
 const COUNT_BUCKETS: [f64; 9] = [1.0, 2.0, 5.0, 10.0, 50.0, 100.0, 500.0, 1_000.0, 5_000.0];
 const COUNTS: [&str; 2] = ["baton_commit_writes", "baton_mailbox_messages"];
 
+/// Connections that were closed at once, because their address has too many.
+pub(crate) const CONNECTIONS_REFUSED: &str = "baton_connections_refused_total";
+/// Until when the service's certificate is valid, in Unix seconds.
+pub(crate) const VALID_UNTIL: &str = "baton_tls_certificate_valid_until_seconds";
+
 /// The recorder of this process, installed by the first call: several services in one process share it.
 pub(crate) fn handle() -> &'static PrometheusHandle {
     static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
@@ -29,7 +34,11 @@ pub(crate) fn handle() -> &'static PrometheusHandle {
         let _ = metrics::set_global_recorder(recorder);
         metrics::describe_gauge!("baton_build_info", "1, with the version of this process as a label");
         metrics::describe_gauge!("baton_connections", "Open TCP connections");
+        metrics::describe_counter!(CONNECTIONS_REFUSED, "Connections closed at once: their address has too many");
+        metrics::describe_gauge!(VALID_UNTIL, "End of the certificate in Unix seconds; 0 without one");
         metrics::gauge!("baton_connections").set(0.0);
+        metrics::counter!(CONNECTIONS_REFUSED).increment(0);
+        metrics::gauge!(VALID_UNTIL).set(0.0);
         metrics::gauge!("baton_build_info", "version" => crate::VERSION).set(1.0);
         handle
     })

@@ -3,55 +3,20 @@
 use crate::{
     Api, Fatal, Service, Stopping,
     api::Health,
-    descriptors,
-    guard::Guard,
-    http, metrics,
-    stop_body::StopBody,
-    trace::{self, Exporter, Tracer},
+    connection::{Shared, connection},
+    descriptors, http,
+    limits::{ACCEPT_PAUSE, CONNECTIONS},
+    metrics, peer,
+    peers::Peers,
+    trace::Exporter,
 };
-use axum::{
-    Router,
-    body::Body,
-    http::{Request, Response},
-};
-use hyper::{body::Incoming, service::service_fn};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::conn::auto,
-};
-use std::{
-    convert::Infallible,
-    io::Write as _,
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
-use tokio::{
-    net::TcpStream,
-    sync::{OwnedSemaphorePermit, Semaphore},
-};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tonic::transport::server::TcpConnectInfo;
-use tower::Service as _;
+use ::tls::Tls;
+use std::{io::Write as _, sync::Arc};
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
 
-/// Open connections, if there are descriptors for so many. When all are taken, new ones wait in the kernel's queue.
-const CONNECTIONS: usize = 16_384;
-/// Streams of one connection: a gateway carries all its watchers on one.
-const STREAMS: u32 = 16_384;
-/// A peer that doesn't answer a ping within [`PING_TIMEOUT`] is gone.
-const PING_EVERY: Duration = Duration::from_secs(15);
-const PING_TIMEOUT: Duration = Duration::from_secs(15);
-/// A connection has so long to ask something, and HTTP/1 to send its headers.
-const HEADERS_WITHIN: Duration = Duration::from_secs(20);
-/// Answers that a stream may have waiting for a slow reader; beyond it the sender waits.
-const SEND_BUFFER_BYTES: usize = 512 * 1024;
-/// Headers of one HTTP/2 request.
-const HEADER_BYTES: u32 = 16 * 1024;
-/// After an accept failed (too many descriptors), wait for some to be closed.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// A certificate that ends sooner than this is worth a warning at every start, and whenever it is read.
+const SOON_SECONDS: i64 = 14 * 24 * 3_600;
 
 impl Service {
     /// Answers until a stop is asked for, then lets calls end within half the stop timeout; the other half is for what the
@@ -61,13 +26,13 @@ impl Service {
     /// # Errors
     /// [`Fatal`] if the descriptors given to `api` are broken.
     pub async fn serve(self, api: Api, stopping: &Stopping) -> Result<(), Fatal> {
-        let Self { name, listener, addr, guard, readiness, stop_timeout, prints, tracer, exporter, front } = self;
+        let Self { name, listener, addr, guard, readiness, stop_timeout, prints, tls, tracer, exporter, front } = self;
         let (routes, health) = api.finish()?;
         let router = http::routes(routes, readiness.clone(), stopping.clone());
-        let (stop, abort) = (stopping.clone(), CancellationToken::new());
-        let shared = Arc::new(Shared { router, guard, stopping: stop, abort, tracer, front });
+        let shared = Arc::new(Shared::new(router, guard, stopping.clone(), tls.clone(), tracer, front));
         let (tracker, permits) =
             (TaskTracker::new(), Arc::new(Semaphore::new(descriptors::for_connections(CONNECTIONS))));
+        let (peers, refused) = (Arc::new(Peers::default()), ::metrics::counter!(metrics::CONNECTIONS_REFUSED));
         if prints {
             say(&format!("{name} service listening on {addr}"));
         }
@@ -77,9 +42,12 @@ impl Service {
                     // Never closed.
                     let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
                     match listener.accept().await {
-                        Ok((stream, peer)) => {
-                            drop(tracker.spawn(connection(stream, peer, Arc::clone(&shared), permit)))
-                        }
+                        Ok((stream, peer)) => match peers.admit(peer.ip()) {
+                            Some(guest) => {
+                                drop(tracker.spawn(connection(stream, peer, Arc::clone(&shared), guest, permit)))
+                            }
+                            None => refused.increment(1),
+                        },
                         Err(error) => {
                             tracing::warn!(%error, "Accept failed");
                             tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -90,6 +58,7 @@ impl Service {
             tokio::select! {
                 () = accept => {}
                 () = upkeep(health, &readiness) => {}
+                () = follow(&tls, prints) => {}
                 () = stopping.requested() => {}
             }
             drop(listener);
@@ -148,91 +117,21 @@ async fn upkeep(health: Health, readiness: &crate::Readiness) {
     }
 }
 
-struct Shared {
-    router: Router,
-    guard: Guard,
-    stopping: Stopping,
-    /// Ends what is still open at the end of a stop.
-    abort: CancellationToken,
-    tracer: Tracer,
-    front: bool,
+/// Reads the certificate again when it changes, and says until when it is good: once for all ports of a service.
+async fn follow(tls: &Tls, first: bool) {
+    if !first {
+        return std::future::pending().await;
+    }
+    say_validity(tls);
+    tls.follow(|| say_validity(tls)).await;
 }
 
-async fn connection(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>, _permit: OwnedSemaphorePermit) {
-    let gauge = ::metrics::gauge!("baton_connections");
-    gauge.increment(1.0);
-    if let Err(error) = connected(stream, peer, &shared).await {
-        tracing::debug!(%peer, error, "Connection ended");
+fn say_validity(tls: &Tls) {
+    let Some(until) = tls.certificate().and_then(|der| peer::valid_until(&der)) else { return };
+    ::metrics::gauge!(metrics::VALID_UNTIL).set(until as f64);
+    let now = jiff::Timestamp::now().as_second();
+    if until < now + SOON_SECONDS {
+        let until = jiff::Timestamp::from_second(until).map_or_else(|_| until.to_string(), |at| at.to_string());
+        tracing::warn!(until, "The certificate of this service ends soon, or has ended: --tls-cert");
     }
-    gauge.decrement(1.0);
-}
-
-async fn connected(stream: TcpStream, peer: SocketAddr, shared: &Arc<Shared>) -> Result<(), String> {
-    // Small answers must not wait for acknowledgements (MEASURED: with it off, single calls don't finish).
-    stream.set_nodelay(true).map_err(|error| error.to_string())?;
-    let local = stream.local_addr().map_err(|error| error.to_string())?;
-    let asked = Arc::new(AtomicBool::new(false));
-    let (service_shared, service_asked) = (Arc::clone(shared), Arc::clone(&asked));
-    let service = service_fn(move |request| {
-        service_asked.store(true, Ordering::Relaxed);
-        answer(request, Arc::clone(&service_shared), local, peer)
-    });
-    let builder = builder();
-    let serving = builder.serve_connection(TokioIo::new(stream), service);
-    tokio::pin!(serving);
-    let first = tokio::time::sleep(HEADERS_WITHIN);
-    tokio::pin!(first);
-    let (mut graceful, mut waited) = (false, false);
-    loop {
-        tokio::select! {
-            result = serving.as_mut() => return result.map_err(|error| error.to_string()),
-            () = shared.abort.cancelled() => return Ok(()),
-            () = shared.stopping.requested(), if !graceful => {
-                graceful = true;
-                serving.as_mut().graceful_shutdown();
-            }
-            () = &mut first, if !waited => {
-                waited = true;
-                if !asked.load(Ordering::Relaxed) {
-                    return Err("asked nothing".into());
-                }
-            }
-        }
-    }
-}
-
-fn builder() -> auto::Builder<TokioExecutor> {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .keep_alive_interval(PING_EVERY)
-        .keep_alive_timeout(PING_TIMEOUT)
-        .max_concurrent_streams(STREAMS)
-        .max_send_buf_size(SEND_BUFFER_BYTES)
-        .max_header_list_size(HEADER_BYTES);
-    builder
-}
-
-async fn answer(
-    mut request: Request<Incoming>,
-    shared: Arc<Shared>,
-    local: SocketAddr,
-    peer: SocketAddr,
-) -> Result<Response<Body>, Infallible> {
-    let grpc = http::is_grpc(request.headers());
-    if let Err((status, text)) = shared.guard.check(request.uri(), request.headers(), local.ip()) {
-        return Ok(http::refuse(grpc, status, text));
-    }
-    request.extensions_mut().insert(TcpConnectInfo { local_addr: Some(local), remote_addr: Some(peer) });
-    let request = request.map(Body::new);
-    let span = trace::answering(&shared.tracer, shared.front, &request);
-    let place = span.as_ref().map(|span| span.context).or_else(|| trace::caller(request.headers()));
-    let response = trace::scoped(place, shared.router.clone().call(request)).await?;
-    if let Some(span) = span {
-        span.answered(&shared.tracer, &response);
-    }
-    let stop = shared.stopping.token();
-    Ok(response.map(|body| Body::new(StopBody::new(body, stop, grpc))))
 }

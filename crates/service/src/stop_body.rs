@@ -3,6 +3,7 @@
 //! Open streams hold up a graceful stop for ever (axum #2673, hyper #2787). What is ready is still sent: an answer is
 //! never cut, only waiting for more is.
 
+use crate::peers::Call;
 use axum::{
     body::{Body, Bytes, HttpBody},
     http::{HeaderMap, HeaderValue},
@@ -22,11 +23,13 @@ pub(crate) struct StopBody {
     /// Calls of gRPC end with trailers that say why.
     grpc: bool,
     ended: bool,
+    /// The call's place, until it is answered in full.
+    _call: Call,
 }
 
 impl StopBody {
-    pub(crate) fn new(inner: Body, stop: CancellationToken, grpc: bool) -> Self {
-        Self { inner, stop, wait: None, grpc, ended: false }
+    pub(crate) fn new(inner: Body, stop: CancellationToken, grpc: bool, call: Call) -> Self {
+        Self { inner, stop, wait: None, grpc, ended: false, _call: call }
     }
 }
 

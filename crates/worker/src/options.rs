@@ -57,6 +57,9 @@ pub struct Options {
     #[arg(long, value_enum, default_value = "drop", env = "BATON_SPOOL_FULL")]
     pub spool_full: SpoolFull,
     #[command(flatten)]
+    #[allow(missing_docs, reason = "a doc comment would replace the heading of the flags")]
+    pub tls: service::TlsOptions,
+    #[command(flatten)]
     #[allow(missing_docs, reason = "a doc comment would replace the heading of the shared flags")]
     pub common: service::Options,
 }

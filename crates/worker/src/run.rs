@@ -84,13 +84,14 @@ pub fn main(args: impl IntoIterator<Item = OsString>, embedding: Embedding) -> E
 /// # Errors
 /// What keeps it from starting: the address, the data directory, the keeper, a bad flag.
 pub async fn run(options: Options, embedding: Embedding, stopping: Stopping) -> service::Result<()> {
-    let target = Target::parse(&options.scheduler)?;
+    let tls = options.tls.load()?;
+    let target = Target::parse(&options.scheduler, &tls)?;
     let mut hello = hello(&options, &embedding.handlers, &target)?;
     let data_dir = DataDir::open(&options.directory(hello.worker.as_str()))?;
     hello.incarnation = data_dir.incarnation()?;
     hello.docker = docker::answers(&options.docker_host).await;
     let (address, asked) = options.address();
-    let service = Service::listen("Worker", address, asked, &options.common).await?;
+    let service = Service::listen("Worker", address, asked, &options.common, &tls).await?;
     hello.address = service.addr().to_string();
     let readiness = service.readiness();
     readiness.waiting(SCHEDULER, format!("no contact with {} yet", options.scheduler));

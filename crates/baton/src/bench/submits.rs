@@ -32,7 +32,7 @@ pub async fn submits(client: &Client, queue: &str, started: bool, args: &Submits
     let Submits { tasks, clients, connections, work } = args;
     let spec = work.spec(queue, started)?;
     client.pause(queue, false).await?;
-    let measured = measure(client.url(), &spec, *tasks, *clients, connections.unwrap_or(*clients)).await;
+    let measured = measure(client, &spec, *tasks, *clients, connections.unwrap_or(*clients)).await;
     // Whatever came of it, nothing is left behind.
     let filter = v1::CancelTasksRequest { queue: queue.to_owned(), ..Default::default() };
     client.cancel_many(filter).await?;
@@ -41,13 +41,13 @@ pub async fn submits(client: &Client, queue: &str, started: bool, args: &Submits
 }
 
 async fn measure(
-    url: &str,
+    client: &Client,
     spec: &v1::TaskSpec,
     tasks: u64,
     clients: u32,
     connections: u32,
 ) -> Result<Report, Failure> {
-    let lines: Vec<Client> = (0..connections.min(clients)).map(|_| Client::connect(url)).collect::<Result<_, _>>()?;
+    let lines: Vec<Client> = (0..connections.min(clients)).map(|_| client.another()).collect::<Result<_, _>>()?;
     for line in &lines {
         line.health().await?;
     }

@@ -50,7 +50,10 @@ async fn compose(args: Dev, stopping: Stopping) -> service::Result<()> {
     let Dev { data_dir, listen, http_listen, slots, disk, common } = args;
     let scheduler_at = scheduler_address()?;
     let url = format!("http://{scheduler_at}");
-    let door = gateway::Options { listen, http_listen, scheduler: url.clone(), service: common.clone() };
+    // All of it stays on this machine.
+    let tls = service::TlsOptions::default();
+    let door =
+        gateway::Options { listen, http_listen, scheduler: url.clone(), tls: tls.clone(), service: common.clone() };
     let gateway = gateway::Gateway::listen(&door).await?;
     let address = gateway.addr();
     let scheduler = scheduler::Options {
@@ -59,6 +62,7 @@ async fn compose(args: Dev, stopping: Stopping) -> service::Result<()> {
         lost_after: Duration::from_secs(60),
         retention: RETENTION,
         disk,
+        tls,
         common: common.clone(),
     };
     let worker = worker_options(url, &data_dir, slots, common);
@@ -113,6 +117,7 @@ fn worker_options(
         spool_attempt: spool.attempt_bytes,
         spool: spool.all_bytes,
         spool_full: spool.full,
+        tls: service::TlsOptions::default(),
         common,
     }
 }

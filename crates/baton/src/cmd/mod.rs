@@ -2,6 +2,7 @@
 
 pub mod backup;
 pub mod bench;
+pub mod ca;
 pub mod cancel;
 pub mod completions;
 pub mod dev;

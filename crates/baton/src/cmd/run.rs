@@ -24,7 +24,7 @@ pub struct Run {
 pub async fn run(gateway: &Client, args: Run) -> Result<ExitStatus, Failure> {
     let Run { options, quiet, command } = args;
     let spec = options.spec(command)?;
-    let interrupts = ctrl_c::cancel_on_ctrl_c(gateway.url())?;
+    let interrupts = ctrl_c::cancel_on_ctrl_c(gateway)?;
     let accepted = handover::submit(gateway, spec).await?;
     interrupts.task_is(&accepted.task_id);
     Notes::new(quiet).accepted(&accepted);

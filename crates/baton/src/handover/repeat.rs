@@ -135,7 +135,7 @@ mod tests {
     }
 
     fn gone() -> Error {
-        Error::Unreachable { url: "http://x".into() }
+        Error::Unreachable { url: "http://x".into(), why: None }
     }
 
     #[test]

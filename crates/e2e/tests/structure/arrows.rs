@@ -13,11 +13,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("store", &["domain"]),
     ("output", &["domain"]),
     ("exec", &["domain"]),
-    ("service", &["domain"]),
-    ("client", &["domain", "wire"]),
+    ("tls", &[]),
+    ("service", &["domain", "tls"]),
+    ("client", &["domain", "wire", "tls"]),
     ("scheduler", &["domain", "driver", "engine", "store", "output", "wire", "service"]),
-    ("gateway", &["domain", "wire", "service"]),
-    ("worker", &["domain", "wire", "session", "exec", "service"]),
+    ("gateway", &["domain", "wire", "tls", "service"]),
+    ("worker", &["domain", "wire", "tls", "session", "exec", "service"]),
     ("baton", &["domain", "wire", "client", "service", "gateway", "scheduler", "worker"]),
 ];
 

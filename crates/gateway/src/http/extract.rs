@@ -46,6 +46,14 @@ fn unread(error: &(dyn std::error::Error + 'static)) -> Refusal {
         let error = format!("the body is over {} bytes", limits::MESSAGE_BYTES);
         return Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, error, "larger inputs belong into files");
     }
+    // What the port itself holds against a body, it says as it does to callers of gRPC.
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(status) = error.downcast_ref::<tonic::Status>() {
+            return wire::error(status).into();
+        }
+        next = error.source();
+    }
     Refusal::wrong("the body broke off")
 }
 

@@ -8,6 +8,7 @@ use crate::receipt::PassOn;
 use domain::{Error, Result, limits};
 use service::Fatal;
 use std::{sync::Arc, time::Duration};
+use tls::Tls;
 use tonic::{
     Response, Status,
     service::interceptor::InterceptedService,
@@ -43,12 +44,12 @@ pub(crate) struct Upstream {
 
 impl Upstream {
     /// Connects when first needed, and again whenever needed.
-    pub(crate) fn new(url: &str) -> Result<Self, Fatal> {
+    pub(crate) fn new(url: &str, tls: &Tls) -> Result<Self, Fatal> {
         let wrong = |why: &str| {
             Fatal::new(format!("--scheduler {url}: {why}")).hint("use a URL such as http://127.0.0.1:50052")
         };
-        if !url.starts_with("http://") {
-            return Err(wrong("is not a URL that begins with http://"));
+        if !url.starts_with("http://") && !url.starts_with("https://") {
+            return Err(wrong("is not a URL that begins with http:// or https://"));
         }
         let endpoint = Endpoint::from_shared(url.to_owned())
             .map_err(|error| wrong(&error.to_string()))?
@@ -60,7 +61,7 @@ impl Upstream {
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
         let client = |endpoint: &Endpoint| {
-            SchedulerClient::with_interceptor(endpoint.connect_lazy(), PassOn)
+            SchedulerClient::with_interceptor(tls::lazy(endpoint, tls), PassOn)
                 .max_decoding_message_size(limits::MESSAGE_BYTES)
                 .max_encoding_message_size(limits::MESSAGE_BYTES)
         };
@@ -96,6 +97,10 @@ impl Upstream {
 
     /// What a failed call means to our caller.
     pub(crate) fn error(&self, status: &Status) -> Error {
+        if let Some(why) = tls::refused(status) {
+            tracing::debug!(%status, "No TLS with the scheduler");
+            return Error::unavailable(format!("no scheduler at {}: {why}", self.url));
+        }
         if wire::unsent(status) {
             return self.away();
         }

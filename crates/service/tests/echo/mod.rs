@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use futures_util::stream::{self, BoxStream, StreamExt as _};
-use service::{Api, Options, Readiness, Service, Stopping};
+use service::{Api, Options, Readiness, Service, Stopping, Tls};
 use std::{net::SocketAddr, sync::Arc};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -38,7 +38,8 @@ impl Running {
     }
 
     pub async fn start_with(args: &[&str]) -> Self {
-        let service = Service::listen("Echo", ([127, 0, 0, 1], 0).into(), true, &options(args)).await.unwrap();
+        let service =
+            Service::listen("Echo", ([127, 0, 0, 1], 0).into(), true, &options(args), &Tls::off()).await.unwrap();
         let (addr, readiness, stopping) = (service.addr(), service.readiness(), Stopping::new());
         let called = Arc::new(Notify::new());
         let handlers = v1::gateway_server::GatewayServer::new(Echo(Arc::clone(&called)));

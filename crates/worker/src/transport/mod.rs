@@ -8,6 +8,7 @@ use backoff::Backoff;
 use domain::limits;
 use service::Fatal;
 use std::time::Duration;
+use tls::Tls;
 use tokio::sync::mpsc;
 use tokio_stream::{StreamExt as _, wrappers::ReceiverStream};
 use tokio_util::sync::CancellationToken;
@@ -42,25 +43,25 @@ pub(crate) type SessionEvents = mpsc::Receiver<Event<v1::WorkerResponse, v1::Tas
 /// The output stream, as events.
 pub(crate) type OutputEvents = mpsc::Receiver<Event<v1::OutputFrames, v1::OutputAcks>>;
 
-/// The scheduler's address, checked.
+/// The scheduler's address, checked, and what this side shows of itself there.
 #[derive(Clone, Debug)]
-pub(crate) struct Target(Endpoint);
+pub(crate) struct Target(Endpoint, Tls);
 
 impl Target {
     /// # Errors
-    /// [`Fatal`] if it isn't an `http://` URL.
-    pub fn parse(url: &str) -> Result<Self, Fatal> {
+    /// [`Fatal`] if it isn't a URL with `http://` or `https://`.
+    pub fn parse(url: &str, tls: &Tls) -> Result<Self, Fatal> {
         let bad = || {
             Fatal::new(format!("--scheduler: {url} is not a URL such as http://127.0.0.1:50052"))
-                .hint("the worker speaks plain HTTP/2 to its scheduler")
+                .hint("the worker speaks HTTP/2 to its scheduler, over TLS if the URL begins with https://")
         };
         let uri: Uri = url.parse().map_err(|_| bad())?;
-        if uri.scheme_str() != Some("http") || uri.host().is_none_or(str::is_empty) {
+        if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none_or(str::is_empty) {
             return Err(bad());
         }
         let endpoint = Endpoint::from(uri).connect_timeout(CONNECT_WITHIN).tcp_nodelay(true);
         let endpoint = endpoint.http2_keep_alive_interval(PING).keep_alive_timeout(PING).keep_alive_while_idle(true);
-        Ok(Self(endpoint))
+        Ok(Self(endpoint, tls.clone()))
     }
 
     /// Whether the scheduler is on this machine.
@@ -70,7 +71,7 @@ impl Target {
     }
 
     async fn connect(&self) -> Result<SchedulerClient<Channel>, String> {
-        let channel = self.0.connect().await.map_err(|error| innermost(&error))?;
+        let channel = tls::connect(&self.0, &self.1).await.map_err(|error| said_of(&error))?;
         let client = SchedulerClient::new(channel);
         Ok(client.max_decoding_message_size(limits::MESSAGE_BYTES).max_encoding_message_size(limits::MESSAGE_BYTES))
     }
@@ -156,10 +157,15 @@ async fn once<Out, In>(
 /// What the scheduler said, or what broke.
 fn said(status: &Status) -> String {
     match std::error::Error::source(status) {
-        Some(source) => innermost(source),
+        Some(source) => said_of(source),
         None if status.message().is_empty() => format!("{:?}", status.code()),
         None => status.message().to_owned(),
     }
+}
+
+/// What TLS has to say, or else the cause.
+fn said_of(error: &(dyn std::error::Error + 'static)) -> String {
+    tls::refused(error).unwrap_or_else(|| innermost(error))
 }
 
 /// The cause at the end of the chain says what happened; those before it say through whom it was learned.
@@ -176,17 +182,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_plain_urls_are_schedulers() {
+    fn only_urls_of_http_are_schedulers() {
         for (url, loopback) in [
             ("http://127.0.0.1:50052", true),
             ("http://localhost:1", true),
             ("http://[::1]:1", true),
             ("http://10.0.0.1:50052", false),
+            ("https://localhost:1", true),
+            ("https://scheduler.example.org", false),
         ] {
-            assert_eq!(Target::parse(url).unwrap().is_loopback(), loopback, "{url}");
+            assert_eq!(Target::parse(url, &Tls::off()).unwrap().is_loopback(), loopback, "{url}");
         }
-        for bad in ["", "127.0.0.1:50052", "https://x:1", "unix:/x", "http://"] {
-            assert!(Target::parse(bad).is_err(), "{bad}");
+        for bad in ["", "127.0.0.1:50052", "ftp://x:1", "unix:/x", "http://"] {
+            assert!(Target::parse(bad, &Tls::off()).is_err(), "{bad}");
         }
     }
 }
