@@ -2,6 +2,7 @@
 
 use crate::{cmd, printer::Form};
 use clap::{Parser, Subcommand};
+use std::path::PathBuf;
 
 /// Runs anything on any number of machines: durable, retried, ordered, explained
 #[derive(Parser)]
@@ -10,6 +11,9 @@ pub struct Cli {
     /// Where the gateway is
     #[arg(long = "gateway-url", global = true, value_name = "URL", env = "BATON_GATEWAY", default_value = client::GATEWAY_DEFAULT)]
     pub gateway_url: String,
+    /// File with the token that calls are made with
+    #[arg(long, global = true, value_name = "FILE", env = "BATON_TOKEN_FILE")]
+    pub token_file: Option<PathBuf>,
     /// Form of what is printed
     #[arg(long, global = true, value_enum, default_value = "table")]
     pub output: Form,
@@ -52,6 +56,8 @@ pub enum Command {
     Drain(cmd::drain::Drain),
     /// List the queues, pause or resume one
     Queues(cmd::queues::Queues),
+    /// Make, list and revoke tokens: who may call, and for what
+    Token(cmd::token::Token),
     /// Write all tasks and their output, as they are now, into a new directory; the scheduler goes on meanwhile
     Backup(cmd::backup::Backup),
     /// Make a data directory out of a backup

@@ -28,7 +28,7 @@ use cli::{Cli, Command};
 use client::Client;
 use exit::ExitStatus;
 use failure::Failure;
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -37,7 +37,8 @@ fn main() -> ExitCode {
     if let Some(code) = cmd::services::helper() {
         return code;
     }
-    let Cli { gateway_url, output, command } = service::parse();
+    let Cli { gateway_url, token_file, output, command } = service::parse();
+    let gateway = Door { url: &gateway_url, token_file: token_file.as_deref() };
     // Commands that are services or need no gateway come first; the others share one client.
     let done = match command {
         Command::Dev(args) => return cmd::dev::dev(args),
@@ -45,37 +46,56 @@ fn main() -> ExitCode {
         Command::Scheduler(options) => return cmd::services::scheduler(options),
         Command::Worker(options) => return cmd::services::worker(options),
         Command::BenchWorker(options) => return cmd::bench::worker(options),
-        Command::Bench(args) => cmd::bench::bench(&gateway_url, output, args),
+        Command::Bench(args) => cmd::bench::bench(gateway, output, args),
         Command::Progress(args) => cmd::progress::progress(&args),
         Command::Backup(args) => cmd::backup::backup(output, &args),
         Command::Restore(args) => cmd::backup::restore(output, &args),
-        Command::Doctor(args) => cmd::doctor::doctor(&gateway_url, output, &args),
+        Command::Doctor(args) => cmd::doctor::doctor(gateway, output, &args),
         Command::Completions(args) => cmd::completions::completions(&args),
-        Command::Run(args) => call(&gateway_url, async |gateway| cmd::run::run(&gateway, args).await),
-        Command::Submit(args) => call(&gateway_url, async |gateway| cmd::submit::submit(&gateway, output, args).await),
-        Command::Get(args) => call(&gateway_url, async |gateway| cmd::get::get(&gateway, output, &args).await),
-        Command::List(args) => call(&gateway_url, async |gateway| cmd::list::list(&gateway, output, &args).await),
-        Command::Watch(args) => call(&gateway_url, async |gateway| cmd::watch::watch(&gateway, output, &args).await),
-        Command::Logs(args) => call(&gateway_url, async |gateway| cmd::logs::logs(&gateway, &args).await),
-        Command::Explain(args) => {
-            call(&gateway_url, async |gateway| cmd::explain::explain(&gateway, output, &args).await)
-        }
-        Command::Retry(args) => call(&gateway_url, async |gateway| cmd::retry::retry(&gateway, output, &args).await),
-        Command::Cancel(args) => call(&gateway_url, async |gateway| cmd::cancel::cancel(&gateway, output, &args).await),
-        Command::Workers(args) => {
-            call(&gateway_url, async |gateway| cmd::workers::workers(&gateway, output, &args).await)
-        }
-        Command::Drain(args) => call(&gateway_url, async |gateway| cmd::drain::drain(&gateway, output, &args).await),
-        Command::Queues(args) => call(&gateway_url, async |gateway| cmd::queues::queues(&gateway, output, &args).await),
+        Command::Run(args) => call(gateway, async |gateway| cmd::run::run(&gateway, args).await),
+        Command::Submit(args) => call(gateway, async |gateway| cmd::submit::submit(&gateway, output, args).await),
+        Command::Get(args) => call(gateway, async |gateway| cmd::get::get(&gateway, output, &args).await),
+        Command::List(args) => call(gateway, async |gateway| cmd::list::list(&gateway, output, &args).await),
+        Command::Watch(args) => call(gateway, async |gateway| cmd::watch::watch(&gateway, output, &args).await),
+        Command::Logs(args) => call(gateway, async |gateway| cmd::logs::logs(&gateway, &args).await),
+        Command::Explain(args) => call(gateway, async |gateway| cmd::explain::explain(&gateway, output, &args).await),
+        Command::Retry(args) => call(gateway, async |gateway| cmd::retry::retry(&gateway, output, &args).await),
+        Command::Cancel(args) => call(gateway, async |gateway| cmd::cancel::cancel(&gateway, output, &args).await),
+        Command::Workers(args) => call(gateway, async |gateway| cmd::workers::workers(&gateway, output, &args).await),
+        Command::Drain(args) => call(gateway, async |gateway| cmd::drain::drain(&gateway, output, &args).await),
+        Command::Token(args) => call(gateway, async |gateway| cmd::token::token(&gateway, output, &args).await),
+        Command::Queues(args) => call(gateway, async |gateway| cmd::queues::queues(&gateway, output, &args).await),
     };
     ExitCode::from(done.unwrap_or_else(|failure| failure.show()).code())
 }
 
+/// Where the gateway is, and the file that says who calls.
+#[derive(Clone, Copy)]
+struct Door<'a> {
+    url: &'a str,
+    token_file: Option<&'a Path>,
+}
+
+impl Door<'_> {
+    /// A client, which knows no more of the file than its text.
+    fn connect(self) -> Result<Client, Failure> {
+        let secret =
+            self.token_file.map(service::Secret::read).transpose().map_err(|error| match error.hint_text() {
+                Some(hint) => Failure::hint(error.to_string(), hint),
+                None => Failure::error(error.to_string()),
+            })?;
+        Ok(Client::connect_as(self.url, secret.as_ref().map(service::Secret::text))?)
+    }
+}
+
 /// Runs a command that needs the gateway.
-fn call(url: &str, command: impl AsyncFnOnce(Client) -> Result<ExitStatus, Failure>) -> Result<ExitStatus, Failure> {
+fn call(
+    door: Door<'_>,
+    command: impl AsyncFnOnce(Client) -> Result<ExitStatus, Failure>,
+) -> Result<ExitStatus, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|e| Failure::error(format!("cannot start: {e}")))?;
-    runtime.block_on(async { command(Client::connect(url)?).await })
+    runtime.block_on(async { command(door.connect()?).await })
 }

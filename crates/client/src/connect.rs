@@ -1,6 +1,6 @@
 //! The connection to a gateway.
 
-use crate::{Error, Result, receipt::Receipts};
+use crate::{Error, Result, receipt::Receipts, receipt::bearer};
 use domain::limits;
 use std::{sync::Arc, time::Duration};
 use tonic::service::interceptor::InterceptedService;
@@ -38,6 +38,14 @@ impl Client {
     /// # Errors
     /// [`domain::Kind::Invalid`] if `url` is none.
     pub fn connect(url: &str) -> Result<Self> {
+        Self::connect_as(url, None)
+    }
+
+    /// As [`Self::connect`]; each call brings this token along.
+    ///
+    /// # Errors
+    /// [`domain::Kind::Invalid`] if `url` is none, or the token can't be one.
+    pub fn connect_as(url: &str, token: Option<&str>) -> Result<Self> {
         let wrong = |why: &str| Error::Answer(domain::Error::field("gateway", format!("{url} {why}")));
         if !url.starts_with("http://") {
             return Err(wrong("does not begin with http://"));
@@ -50,7 +58,9 @@ impl Client {
             .keep_alive_timeout(PING_TIMEOUT)
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
-        let receipts = Receipts::new(std::env::var("TRACEPARENT").ok());
+        let no_token = || Error::Answer(domain::Error::field("token", "contains what no token contains"));
+        let token = token.map(|token| bearer(token).ok_or_else(no_token)).transpose()?;
+        let receipts = Receipts::new(std::env::var("TRACEPARENT").ok(), token);
         let gateway = GatewayClient::with_interceptor(endpoint.connect_lazy(), receipts.clone())
             .max_decoding_message_size(limits::MESSAGE_BYTES)
             .max_encoding_message_size(limits::MESSAGE_BYTES);

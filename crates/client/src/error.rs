@@ -51,6 +51,7 @@ impl Error {
                 | Kind::Conflict
                 | Kind::Precondition
                 | Kind::Exhausted
+                | Kind::Unauthenticated
                 | Kind::Denied
                 | Kind::DataLoss
                 | Kind::Internal,

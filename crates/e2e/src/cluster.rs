@@ -31,6 +31,8 @@ pub struct Cluster {
     pub scheduler_prefix: Vec<String>,
     /// Further arguments for the scheduler, as given to every start.
     pub scheduler_args: Vec<String>,
+    /// Further arguments for the gateway.
+    pub gateway_args: Vec<String>,
     /// Further arguments for every worker.
     pub worker_args: Vec<String>,
     /// How many tasks a worker runs at once.
@@ -54,6 +56,7 @@ impl Cluster {
             workers: Vec::new(),
             scheduler_prefix: Vec::new(),
             scheduler_args: Vec::new(),
+            gateway_args: Vec::new(),
             worker_args: Vec::new(),
             slots: 2,
             environment: Vec::new(),
@@ -110,6 +113,7 @@ impl Cluster {
         let mut command = Command::new(self.program("gateway"));
         command.args(["--listen", &self.gateway_address.to_string()]);
         command.args(["--scheduler", &format!("http://{}", self.scheduler_address)]);
+        command.args(&self.gateway_args);
         let mut process = Process::start("gateway", self.dir.path(), self.clean(&mut command));
         self.gateway_address = process.listening();
         self.gateway = Some(process);

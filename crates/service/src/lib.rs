@@ -3,6 +3,7 @@
 //! Must never know what a service is for: it knows names, addresses and readiness only.
 
 mod api;
+pub mod auth;
 mod config;
 mod descriptors;
 mod fatal;
@@ -12,6 +13,7 @@ mod listen;
 mod logging;
 mod metrics;
 mod options;
+mod peer;
 mod readiness;
 mod run;
 mod server;
@@ -21,11 +23,13 @@ mod stopping;
 pub mod trace;
 
 pub use api::Api;
+pub use auth::{AuthMode, Bearer, Caller, Gate, Secret};
 pub use config::{parse, parse_from};
 pub use fatal::Fatal;
 pub use http::wrong_method;
 pub use listen::Service;
 pub use options::{LogFormat, Options, address, duration};
+pub use peer::{Peer, PeerName};
 pub use readiness::Readiness;
 pub use run::{Result, run};
 pub use size::{show_size, size};

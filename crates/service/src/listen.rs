@@ -2,6 +2,7 @@
 
 use crate::{
     Fatal, Options, Readiness,
+    auth::Gate,
     guard::Guard,
     metrics,
     trace::{Exporter, Tracer},
@@ -27,6 +28,8 @@ pub struct Service {
     pub(crate) exporter: Option<Exporter>,
     /// Whether traces begin here.
     pub(crate) front: bool,
+    /// Who may call.
+    pub(crate) gate: Gate,
 }
 
 impl Service {
@@ -42,8 +45,8 @@ impl Service {
         let guard = Guard::new(addr, &options.public_host, &options.allow_origin);
         let stop_timeout = options.stop_timeout;
         let (tracer, exporter) = Tracer::new(name, options)?;
-        let (readiness, prints, front) = (Readiness::default(), true, false);
-        Ok(Self { name, listener, addr, guard, readiness, stop_timeout, prints, tracer, exporter, front })
+        let (readiness, prints, front, gate) = (Readiness::default(), true, false, Gate::default());
+        Ok(Self { name, listener, addr, guard, readiness, stop_timeout, prints, tracer, exporter, front, gate })
     }
 
     /// A second port of the same service: as ready as the first, and silent. `flag` is what its address is chosen with.
@@ -56,7 +59,14 @@ impl Service {
         let (name, stop_timeout, readiness) = (self.name, self.stop_timeout, self.readiness());
         // The first port's exporter sends the spans of both.
         let (tracer, exporter, prints, front) = (self.tracer.clone(), None, false, self.front);
-        Ok(Self { name, listener, addr, guard, readiness, stop_timeout, prints, tracer, exporter, front })
+        let gate = self.gate.clone();
+        Ok(Self { name, listener, addr, guard, readiness, stop_timeout, prints, tracer, exporter, front, gate })
+    }
+
+    /// Callers have to pass this gate; also those of further ports that are taken beside this one afterwards.
+    #[must_use]
+    pub fn gated(self, gate: Gate) -> Self {
+        Self { gate, ..self }
     }
 
     /// Clients call here: a call without a trace begins one.

@@ -1,7 +1,7 @@
 //! The accept loop: HTTP/1 and HTTP/2 on one port, bounded, ending gracefully.
 
 use crate::{
-    Api, Fatal, Service, Stopping,
+    Api, Fatal, Peer, Service, Stopping,
     api::Health,
     descriptors,
     guard::Guard,
@@ -61,9 +61,9 @@ impl Service {
     /// # Errors
     /// [`Fatal`] if the descriptors given to `api` are broken.
     pub async fn serve(self, api: Api, stopping: &Stopping) -> Result<(), Fatal> {
-        let Self { name, listener, addr, guard, readiness, stop_timeout, prints, tracer, exporter, front } = self;
-        let (routes, health) = api.finish()?;
-        let router = http::routes(routes, readiness.clone(), stopping.clone());
+        let Self { name, listener, addr, guard, readiness, stop_timeout, prints, tracer, exporter, front, gate } = self;
+        let (routes, health) = api.finish(&gate)?;
+        let router = http::routes(routes, readiness.clone(), stopping.clone(), &gate);
         let (stop, abort) = (stopping.clone(), CancellationToken::new());
         let shared = Arc::new(Shared { router, guard, stopping: stop, abort, tracer, front });
         let (tracker, permits) =
@@ -225,6 +225,7 @@ async fn answer(
     if let Err((status, text)) = shared.guard.check(request.uri(), request.headers(), local.ip()) {
         return Ok(http::refuse(grpc, status, text));
     }
+    request.extensions_mut().insert(Peer { addr: peer, tls: false, name: None });
     request.extensions_mut().insert(TcpConnectInfo { local_addr: Some(local), remote_addr: Some(peer) });
     let request = request.map(Body::new);
     let span = trace::answering(&shared.tracer, shared.front, &request);

@@ -20,7 +20,7 @@ use crate::{
     transport::{self, Target},
 };
 use domain::{Epoch, Hello, Incarnation, KillLevel, WorkerId, limits};
-use service::{Api, Fatal, Service, Stopping};
+use service::{Api, Bearer, Fatal, Service, Stopping};
 use session::{Session, SessionConfig};
 use std::{collections::BTreeSet, ffi::OsString, process::ExitCode, time::Instant};
 use tokio::sync::mpsc;
@@ -84,7 +84,10 @@ pub fn main(args: impl IntoIterator<Item = OsString>, embedding: Embedding) -> E
 /// # Errors
 /// What keeps it from starting: the address, the data directory, the keeper, a bad flag.
 pub async fn run(options: Options, embedding: Embedding, stopping: Stopping) -> service::Result<()> {
-    let target = Target::parse(&options.scheduler)?;
+    let bearer = Bearer::of_file(options.token_file.as_deref())?;
+    // What asks for tokens elsewhere isn't to be had without one here, and this port knows no tokens.
+    let direct_calls = !bearer.is_some();
+    let target = Target::parse(&options.scheduler)?.with(bearer);
     let mut hello = hello(&options, &embedding.handlers, &target)?;
     let data_dir = DataDir::open(&options.directory(hello.worker.as_str()))?;
     hello.incarnation = data_dir.incarnation()?;
@@ -151,7 +154,7 @@ pub async fn run(options: Options, embedding: Embedding, stopping: Stopping) -> 
     // Before the first contact: what is held belongs into hello.
     core.adopt(held).await;
     let streams = async { tokio::join!(session_stream, output_stream) };
-    together(service, Door { commands, readiness }, core, streams, &stopping).await
+    together(service, Door { commands, readiness, direct_calls }, core, streams, &stopping).await
 }
 
 /// Runs the port, the loop and the streams until the first two have ended.

@@ -1,6 +1,7 @@
 //! `baton bench`: how fast it is, on this machine, with this disk.
 
 use crate::{
+    Door,
     bench::{self, Noop, Services, Setting},
     exit::ExitStatus,
     failure::Failure,
@@ -41,28 +42,31 @@ enum What {
     Backlog(bench::Backlog),
 }
 
-pub fn bench(url: &str, form: Form, args: Bench) -> Result<ExitStatus, Failure> {
+pub fn bench(door: Door<'_>, form: Form, args: Bench) -> Result<ExitStatus, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::error(format!("cannot start: {error}")))?;
     // Dropped at its end, however that comes, it ends what it started.
     runtime.block_on(async {
         tokio::select! {
-            done = measure(url, form, args) => done,
+            done = measure(door, form, args) => done,
             _ = tokio::signal::ctrl_c() => Ok(ExitStatus::Cancelled),
         }
     })
 }
 
-async fn measure(url: &str, form: Form, args: Bench) -> Result<ExitStatus, Failure> {
+async fn measure(door: Door<'_>, form: Form, args: Bench) -> Result<ExitStatus, Failure> {
     let Bench { what, running, dir, slots } = args;
     let mut services = if running { None } else { Some(Services::start(&dir)?) };
-    let client = Client::connect(services.as_ref().map_or(url, Services::url))?;
+    let client = match &services {
+        Some(services) => Client::connect(services.url())?,
+        None => door.connect()?,
+    };
     let setting = match &mut services {
         Some(services) => {
             services.start_worker(slots.unwrap_or_else(cores), &client).await?;
             Setting::started(services)
         }
-        None => Setting::running(url, &client.health().await?.version),
+        None => Setting::running(door.url, &client.health().await?.version),
     };
     let queue = queue()?;
     printer::note(&format!("Measuring; the tasks are in queue {queue}"));

@@ -1,6 +1,6 @@
 //! `baton doctor`: what is wrong, and what isn't. With services or without, on this machine and on the workers'.
 
-use crate::{escape::shown, exit::ExitStatus, failure::Failure, printer, printer::Form, when};
+use crate::{Door, escape::shown, exit::ExitStatus, failure::Failure, printer, printer::Form, when};
 use clap::Args;
 use client::{Client, v1};
 use scheduler::doctor::{Finding, Verdict};
@@ -25,11 +25,11 @@ pub struct Doctor {
     min_free_disk: u64,
 }
 
-pub fn doctor(url: &str, form: Form, args: &Doctor) -> Result<ExitStatus, Failure> {
+pub fn doctor(door: Door<'_>, form: Form, args: &Doctor) -> Result<ExitStatus, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::error(format!("cannot start: {error}")))?;
     let mut findings = vec![Finding::good("version", service::VERSION)];
-    findings.extend(runtime.block_on(async { Ok::<_, Failure>(services(&Client::connect(url)?).await) })?);
+    findings.extend(runtime.block_on(async { Ok::<_, Failure>(services(&door.connect()?).await) })?);
     findings.extend(scheduler::doctor::examine(&args.data_dir, args.min_free_disk));
     show(form, &findings)?;
     let worst = findings.iter().map(|finding| finding.verdict).max();

@@ -169,6 +169,15 @@ impl v1::gateway_server::Gateway for Echo {
     async fn list_workers(&self, _: Request<v1::ListWorkersRequest>) -> Answer<v1::ListWorkersResponse> {
         Ok(Response::new(Default::default()))
     }
+    async fn create_token(&self, _: Request<v1::CreateTokenRequest>) -> Answer<v1::CreateTokenResponse> {
+        Ok(Response::new(Default::default()))
+    }
+    async fn list_tokens(&self, _: Request<v1::ListTokensRequest>) -> Answer<v1::ListTokensResponse> {
+        Ok(Response::new(Default::default()))
+    }
+    async fn revoke_token(&self, _: Request<v1::RevokeTokenRequest>) -> Answer<v1::RevokeTokenResponse> {
+        Ok(Response::new(Default::default()))
+    }
     async fn resolve_task(&self, _: Request<v1::ResolveTaskRequest>) -> Answer<v1::ResolveTaskResponse> {
         Ok(Response::new(Default::default()))
     }
