@@ -3,6 +3,7 @@
 use super::{admin, baton, create, file, guarded, told};
 use e2e::{Cluster, Process, eventually};
 use serde_json::Value;
+use wire::v1::worker_client::WorkerClient;
 
 /// Whether this worker is connected.
 fn connected(cluster: &Cluster, id: &str) -> bool {
@@ -38,11 +39,17 @@ fn a_token_bound_to_one_worker_lets_no_other_in() {
     cluster.worker_args = vec!["--token-file".into(), file(&cluster, &token).display().to_string()];
     let mut other = Process::start("other", cluster.dir(), &mut cluster.worker_command(0));
     other.listening();
-    eventually("a refusal", || other.log().contains("is that of the worker \"w1\"").then_some(()));
+    eventually("a refusal", || other.log().contains("is that of the worker").then_some(()));
     cluster.workers.push(None);
     cluster.start_worker(1);
     eventually("the worker that it is for", || connected(&cluster, "w1").then_some(()));
     assert!(!connected(&cluster, "w0"));
+    let log = std::fs::read_to_string(cluster.data_dir().join("audit.log")).unwrap();
+    let told = |target: &str, outcome: &str| {
+        let line = |line: &&str| line.contains("/RegisterWorker") && line.contains(target) && line.contains(outcome);
+        log.lines().find(line).is_some_and(|line| line.contains("127.0.0.1"))
+    };
+    assert!(told("\"w0\"", "refused") && told("\"w1\"", "ok"), "{log}");
 }
 
 #[test]
@@ -59,7 +66,14 @@ fn a_task_runs_where_tokens_are_asked_for_and_sees_none() {
     assert!(text.contains("BATON_TASK_ID=") && !text.to_lowercase().contains("token"), "{text}");
     let (code, text) = told(&baton(&cluster, None, &["run", "--", "true"]));
     assert!(code == Some(1) && text.contains("a token is needed") && text.contains("--token-file"), "{text}");
+    assert!(!cluster.workers[0].as_ref().unwrap().log().contains(&token), "its log shows its token");
     // A worker that has a token serves nobody past its scheduler.
-    let direct = cluster.workers[0].as_ref().unwrap().log();
-    assert!(!direct.contains(&token), "its log shows its token");
+    let mut other = Process::start("w1", cluster.dir(), &mut cluster.worker_command(1));
+    let address = other.listening();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let status = runtime.block_on(async {
+        let mut worker = WorkerClient::connect(format!("http://{address}")).await.unwrap();
+        worker.execute_task(e2e::shell("true")).await.map(drop).unwrap_err()
+    });
+    assert_eq!(status.code(), tonic::Code::PermissionDenied);
 }

@@ -74,19 +74,32 @@ fn answer<T>(result: Result<T>) -> Answer<T> {
     result.map(Response::new).map_err(|error| wire::status(&error))
 }
 
-/// The one worker that the caller may be.
-fn bound<T>(request: &Request<T>) -> Option<String> {
-    request.extensions().get::<Caller>().and_then(Caller::worker).map(ToOwned::to_owned)
+/// What holds of a worker's stream: who may speak on it.
+pub(super) struct Bound {
+    worker: Option<String>,
+    note: Option<Note>,
 }
 
-/// A caller who may be one worker only can't speak for another.
-fn is_bound_to(bound: Option<&str>, worker: &str) -> Result<()> {
-    match bound {
-        Some(bound) if bound != worker => {
-            let text = format!("worker_id: this token or certificate is that of the worker {bound:?}");
-            Err(Error::new(Kind::Denied, text))
+impl Bound {
+    fn of<T>(request: &Request<T>) -> Self {
+        let extensions = request.extensions();
+        let worker = extensions.get::<Caller>().and_then(Caller::worker).map(ToOwned::to_owned);
+        Self { worker, note: extensions.get::<Note>().cloned() }
+    }
+
+    /// A caller who may be one worker only can't speak for another.
+    fn check(&self, worker: &str) -> Result<()> {
+        let Some(bound) = self.worker.as_deref().filter(|bound| *bound != worker) else { return Ok(()) };
+        tracing::warn!(worker, bound, "Worker refused: its token or certificate is that of another one");
+        self.write(worker, "refused");
+        Err(Error::new(Kind::Denied, format!("worker_id: this token or certificate is that of the worker {bound:?}")))
+    }
+
+    /// For the audit log.
+    fn write(&self, worker: &str, outcome: &str) {
+        if let Some(note) = &self.note {
+            note.write(worker, outcome);
         }
-        Some(_) | None => Ok(()),
     }
 }
 
@@ -102,12 +115,12 @@ impl v1::scheduler_server::Scheduler for Door {
         &self,
         request: Request<Streaming<v1::WorkerResponse>>,
     ) -> Answer<Out<v1::TaskAssignment>> {
-        let bound = bound(&request);
+        let bound = Bound::of(&request);
         register::register(self, request.into_inner(), bound).await.map(Response::new).map_err(|e| wire::status(&e))
     }
 
     async fn stream_output(&self, request: Request<Streaming<v1::OutputFrames>>) -> Answer<Out<v1::OutputAcks>> {
-        let bound = bound(&request);
+        let bound = Bound::of(&request);
         let acks = output::take(self, request.into_inner(), bound);
         Ok(Response::new(acks))
     }

@@ -1,6 +1,6 @@
 //! Register: a worker's stream. Its first message decides the dialect for the whole of it.
 
-use super::{Door, Out, is_bound_to, legacy};
+use super::{Bound, Door, Out, legacy};
 use crate::mailbox::{Handle, Message, OrdersFrom};
 use domain::{Commit, Epoch, Error, Result};
 use engine::SessionId;
@@ -15,7 +15,7 @@ use wire::v1;
 pub(super) async fn register(
     door: &Door,
     from: Streaming<v1::WorkerResponse>,
-    bound: Option<String>,
+    bound: Bound,
 ) -> Result<Out<v1::TaskAssignment>> {
     let (session, orders) = door.mailbox.open().await?;
     let listening = listen(door.mailbox.clone(), session, from, bound);
@@ -77,7 +77,7 @@ async fn listen(
     mailbox: Handle,
     session: SessionId,
     mut from: Streaming<v1::WorkerResponse>,
-    bound: Option<String>,
+    bound: Bound,
 ) -> Result<()> {
     let _closing = Closing { mailbox: mailbox.clone(), session };
     let mut dialect = None;
@@ -86,8 +86,11 @@ async fn listen(
         let Ok(v1::WorkerResponse { message }) = message else { return Ok(()) };
         let said = message.ok_or_else(|| Error::field("message", "must not be missing"))?;
         match &said {
-            Said::Hello(hello) => is_bound_to(bound.as_deref(), &hello.worker_id)?,
-            Said::Heartbeat(heartbeat) => is_bound_to(bound.as_deref(), &heartbeat.worker_id)?,
+            Said::Hello(hello) => {
+                bound.check(&hello.worker_id)?;
+                bound.write(&hello.worker_id, "ok");
+            }
+            Said::Heartbeat(heartbeat) => bound.check(&heartbeat.worker_id)?,
             // Of whoever this session is.
             Said::Update(_) | Said::Progress(_) | Said::Result(_) => {}
         }

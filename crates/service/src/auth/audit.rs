@@ -100,7 +100,21 @@ impl Audit {
 
 /// What a call was about: said by the one who answers it, written down when it is answered.
 #[derive(Clone, Debug, Default)]
-pub struct Note(Arc<Mutex<Targets>>);
+pub struct Note {
+    targets: Arc<Mutex<Targets>>,
+    /// For what turns out while a stream goes on.
+    later: Option<Arc<Later>>,
+}
+
+/// Whose call it is, and where that is written down.
+#[derive(Debug)]
+pub(super) struct Later {
+    pub audit: Audit,
+    pub who: String,
+    pub name: Option<Arc<str>>,
+    pub peer: String,
+    pub method: String,
+}
 
 #[derive(Debug, Default)]
 struct Targets {
@@ -109,6 +123,18 @@ struct Targets {
 }
 
 impl Note {
+    pub(super) fn new(later: Option<Later>) -> Self {
+        Self { targets: Arc::default(), later: later.map(Arc::new) }
+    }
+
+    /// Writes down at once what the call was about and how that ended: its answer began before anybody knew.
+    pub fn write(&self, target: &str, outcome: &str) {
+        let Some(later) = &self.later else { return };
+        let Later { audit, who, name, peer, method } = &**later;
+        let (on_behalf, on_behalf_name) = (None, None);
+        audit.did(&Did { who, name: name.as_deref(), on_behalf, on_behalf_name, peer, method, target, outcome });
+    }
+
     /// The note of a call, if it is one that is written down.
     pub fn about(extensions: &axum::http::Extensions, target: impl FnOnce() -> String) {
         if let Some(note) = extensions.get::<Self>() {
@@ -118,7 +144,7 @@ impl Note {
 
     /// The call was about this, and somebody asked for it through the one who calls.
     pub fn add(&self, target: String, on_behalf: Option<String>) {
-        let mut targets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
         if targets.named.len() < TARGETS {
             targets.named.push((target, on_behalf));
         } else {
@@ -129,7 +155,7 @@ impl Note {
     /// One for each of those who asked: what they asked for. `on_behalf` is what the whole call was made for; `believed`:
     /// what was said of single targets counts.
     pub(super) fn targets(&self, on_behalf: Option<&str>, believed: bool) -> Vec<(String, Option<String>)> {
-        let targets = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let targets = std::mem::take(&mut *self.targets.lock().unwrap_or_else(PoisonError::into_inner));
         let mut lines: Vec<(String, Option<String>)> = Vec::new();
         for (target, by) in targets.named {
             let by = by.filter(|_| believed).or_else(|| on_behalf.map(ToOwned::to_owned));

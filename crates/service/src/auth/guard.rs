@@ -3,7 +3,7 @@
 use super::{
     Audit, Caller, EVERYWHERE, Gate, Inner, Need, Note, Row,
     answer::Refused,
-    audit::Did,
+    audit::{Did, Later},
     rows::{Found, Rows},
 };
 use crate::{Peer, http, stop_body::StopBody};
@@ -56,6 +56,12 @@ struct Told {
     changes: bool,
 }
 
+impl Told {
+    fn peer_text(&self) -> String {
+        self.peer.as_ref().map(|peer| peer.addr.to_string()).unwrap_or_default()
+    }
+}
+
 impl Before {
     async fn pass(&self, mut request: Request, next: Next) -> Response {
         // Asked by browsers before a call, without a token; no handler of ours answers it.
@@ -69,7 +75,7 @@ impl Before {
             Ok(Some(caller)) => caller,
             Err(refused) => return self.refuse(&told, &refused),
         };
-        let note = Note::default();
+        let note = Note::new(self.inner.audit.as_ref().map(|audit| self.later(audit, &told, &caller)));
         request.extensions_mut().insert(caller.clone());
         request.extensions_mut().insert(note.clone());
         let response = next.run(request).await;
@@ -102,7 +108,7 @@ impl Before {
 
     fn refuse(&self, told: &Told, refused: &Refused) -> Response {
         metrics::counter!("baton_calls_refused_total", "reason" => refused.word()).increment(1);
-        let peer = told.peer.as_ref().map(|peer| peer.addr.to_string()).unwrap_or_default();
+        let peer = told.peer_text();
         if matches!(refused, Refused::Unauthenticated(_) | Refused::Denied(_)) {
             tracing::warn!(peer, call = told.method, reason = refused.word(), "Call refused");
             if let Some(audit) = &self.inner.audit {
@@ -112,8 +118,14 @@ impl Before {
         refused.answer(told.grpc)
     }
 
+    fn later(&self, audit: &Audit, told: &Told, caller: &Caller) -> Later {
+        let name = caller.token().and_then(|token| self.inner.name(token));
+        let (audit, who, method) = (audit.clone(), caller.text().to_owned(), told.method.clone());
+        Later { audit, who, name, peer: told.peer_text(), method }
+    }
+
     fn write(&self, audit: &Audit, told: &Told, caller: &Caller, note: &Note, outcome: &str) {
-        let peer = told.peer.as_ref().map(|peer| peer.addr.to_string()).unwrap_or_default();
+        let peer = told.peer_text();
         let name = caller.token().and_then(|token| self.inner.name(token));
         let named = |who: &str| {
             let id = who.strip_prefix("token:").and_then(|id| id.parse().ok());
