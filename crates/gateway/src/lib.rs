@@ -17,7 +17,10 @@ pub use scopes::{HTTP_SCOPES, RPC_SCOPES};
 
 use app::App;
 use domain::limits;
-use service::{Api, AuthMode, Bearer, Fatal, Gate, Service, Stopping, auth::Audit};
+use service::{
+    Api, AuthMode, Bearer, Fatal, Gate, Service, Stopping,
+    auth::{self, Audit},
+};
 use std::{net::SocketAddr, sync::Arc};
 use upstream::Upstream;
 use wire::{taskmanager::task_manager_server::TaskManagerServer, v1::gateway_server::GatewayServer};
@@ -92,6 +95,7 @@ impl Gateway {
 
 /// Who may call.
 fn gate(options: &Options) -> Result<Gate, Fatal> {
+    auth::begin();
     match options.auth {
         AuthMode::Off => Ok(Gate::default()),
         AuthMode::Tokens => {

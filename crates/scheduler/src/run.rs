@@ -29,6 +29,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 /// Who may call. What callers change is written down beside the data.
 fn gate(auth: AuthMode, data_dir: &Path) -> Result<Gate, Fatal> {
+    service::auth::begin();
     match auth {
         AuthMode::Off => Ok(Gate::default()),
         AuthMode::Tokens => Ok(Gate::new(None, Some(Audit::open(&data_dir.join(AUDIT_LOG))?))),

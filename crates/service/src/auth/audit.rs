@@ -54,8 +54,6 @@ impl Audit {
     /// [`Fatal`]: the file can't be written.
     pub fn open(path: &Path) -> Result<Self, Fatal> {
         let broken = |error: io::Error| Fatal::new(format!("audit log {} cannot be written: {error}", path.display()));
-        metrics::describe_counter!("baton_audit_lines_dropped_total", "Lines that the audit log lacks");
-        metrics::counter!("baton_audit_lines_dropped_total").increment(0);
         let log = Log::open(path.to_owned()).map_err(broken)?;
         let (lines, waiting) = sync_channel(LINES);
         let missing = Arc::<AtomicU64>::default();

@@ -47,6 +47,14 @@ pub enum AuthMode {
     Tokens,
 }
 
+/// Says what is counted at a gate and in its audit log, from 0 on, also where callers needn't say who they are.
+pub fn begin() {
+    metrics::describe_counter!("baton_calls_refused_total", "Calls refused for who made them");
+    metrics::counter!("baton_calls_refused_total", "reason" => "unauthenticated").increment(0);
+    metrics::describe_counter!("baton_audit_lines_dropped_total", "Lines that the audit log lacks");
+    metrics::counter!("baton_audit_lines_dropped_total").increment(0);
+}
+
 /// The gate of a service. Clones share it; the default one is off and lets everything pass.
 #[derive(Clone, Debug, Default)]
 pub struct Gate(Option<Arc<Inner>>);
@@ -65,7 +73,6 @@ struct Inner {
 impl Gate {
     /// A gate that is shut until it is told the tokens. Each token may make so many calls in a second.
     pub fn new(calls_per_second: Option<u32>, audit: Option<Audit>) -> Self {
-        metrics::describe_counter!("baton_calls_refused_total", "Calls refused for who made them");
         Self(Some(Arc::new(Inner {
             table: RwLock::default(),
             failures: Mutex::new(Paces::new(Rate::per_second(FAILURES_PER_SECOND), ADDRESSES)),
