@@ -83,10 +83,11 @@ class Stream(threading.Thread):
     """Keeps the stream open, telling `events`, until it is closed. `events` may block: HTTP/2 then holds the scheduler
     back."""
 
-    def __init__(self, address: Target, events: Callable[[Event], None]) -> None:
+    def __init__(self, address: Target, events: Callable[[Event], None], token: str | None = None) -> None:
         super().__init__(name="baton-stream", daemon=True)
         self._address = address
         self._events = events
+        self._metadata = () if token is None else (("authorization", f"Bearer {token}"),)
         self._closed = threading.Event()
         self._call: Any = None
 
@@ -109,7 +110,7 @@ class Stream(threading.Thread):
                 request_serializer=WorkerResponse.SerializeToString,
                 response_deserializer=TaskAssignment.FromString,
             )
-            call = self._call = register(iter(outbox.get, None))
+            call = self._call = register(iter(outbox.get, None), metadata=self._metadata)
             if self._closed.is_set():
                 call.cancel()
             self._events(Up(outbox.put, call.cancel))

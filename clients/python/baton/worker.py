@@ -94,6 +94,7 @@ class Worker:
     data_dir    what outlives this process; held by one worker at a time; by default `./.baton/python/ID`.
     kill_grace  seconds that a handler may still take once it was asked to end.
     stop_within seconds that stopping may take.
+    token       for a scheduler that asks for one, with the scope `worker`. Read it from a file.
     """
 
     scheduler: str = "http://127.0.0.1:50052"
@@ -106,6 +107,7 @@ class Worker:
     ca: str | os.PathLike[str] | None = None
     cert: str | os.PathLike[str] | None = None
     key: str | os.PathLike[str] | None = None
+    token: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         self._handlers: dict[str, Handler] = {}
@@ -161,7 +163,7 @@ class Worker:
             "slots": self._slots,
             "version": f"{VERSION} (python)",
         }
-        stream = _transport.Stream(self._target, self._events.put)
+        stream = _transport.Stream(self._target, self._events.put, self.token)
         previous = self._take_signals()
         stream.start()
         try:

@@ -51,6 +51,8 @@ pub enum Command {
     Drain(cmd::drain::Drain),
     /// List the queues, pause or resume one
     Queues(cmd::queues::Queues),
+    /// Make, list and revoke tokens: who may call, and for what
+    Token(cmd::token::Token),
     /// Write all tasks and their output, as they are now, into a new directory; the scheduler goes on meanwhile
     Backup(cmd::backup::Backup),
     /// Make a data directory out of a backup

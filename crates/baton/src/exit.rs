@@ -50,6 +50,7 @@ impl ExitStatus {
             | Kind::Precondition
             | Kind::Exhausted
             | Kind::Unavailable
+            | Kind::Unauthenticated
             | Kind::Denied
             | Kind::Unknown
             | Kind::DataLoss

@@ -1,6 +1,7 @@
 //! Why a command could not do it: what is shown, and the exit code.
 
 use crate::exit::ExitStatus;
+use domain::Kind;
 use std::io;
 
 /// Shown as `error: …` and `hint: …` on stderr.
@@ -63,7 +64,22 @@ impl From<client::Error> for Failure {
                 Self { status: ExitStatus::Unreachable, ..Self::hint(error.to_string(), hint) }
             }
             client::Error::Answer(answer) => {
-                Self { status: ExitStatus::of_kind(answer.kind()), ..Self::error(answer.text()) }
+                let shown = match answer.kind() {
+                    Kind::Unauthenticated => {
+                        Self::hint(answer.text(), "name a file with a token: --token-file FILE, or BATON_TOKEN_FILE")
+                    }
+                    Kind::Invalid
+                    | Kind::NotFound
+                    | Kind::Conflict
+                    | Kind::Precondition
+                    | Kind::Exhausted
+                    | Kind::Unavailable
+                    | Kind::Denied
+                    | Kind::Unknown
+                    | Kind::DataLoss
+                    | Kind::Internal => Self::error(answer.text()),
+                };
+                Self { status: ExitStatus::of_kind(answer.kind()), ..shown }
             }
         }
     }

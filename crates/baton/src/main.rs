@@ -65,6 +65,7 @@ fn main() -> ExitCode {
         Command::Cancel(args) => call(&target, async |gateway| cmd::cancel::cancel(&gateway, output, &args).await),
         Command::Workers(args) => call(&target, async |gateway| cmd::workers::workers(&gateway, output, &args).await),
         Command::Drain(args) => call(&target, async |gateway| cmd::drain::drain(&gateway, output, &args).await),
+        Command::Token(args) => call(&target, async |gateway| cmd::token::token(&gateway, output, &args).await),
         Command::Queues(args) => call(&target, async |gateway| cmd::queues::queues(&gateway, output, &args).await),
     };
     ExitCode::from(done.unwrap_or_else(|failure| failure.show()).code())

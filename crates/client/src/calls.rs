@@ -143,6 +143,32 @@ impl Client {
         self.answer(self.gateway.clone().resolve_task(request).await).map(|answer| answer.task_id)
     }
 
+    /// Makes a token. Its text is in the answer and nowhere else.
+    ///
+    /// # Errors
+    /// `Invalid` names the field; `Exhausted`: there are too many.
+    pub async fn create_token(&self, request: v1::CreateTokenRequest) -> Result<v1::CreateTokenResponse> {
+        self.answer(self.gateway.clone().create_token(request).await)
+    }
+
+    /// All tokens, by their time, without their texts.
+    ///
+    /// # Errors
+    /// `Unavailable`: no scheduler.
+    pub async fn tokens(&self) -> Result<Vec<v1::TokenInfo>> {
+        self.answer(self.gateway.clone().list_tokens(v1::ListTokensRequest {}).await).map(|answer| answer.tokens)
+    }
+
+    /// The token is good for nothing any more; its streams end.
+    ///
+    /// # Errors
+    /// `NotFound`: no such token.
+    pub async fn revoke_token(&self, id: &str) -> Result<v1::TokenInfo> {
+        let request = v1::RevokeTokenRequest { id: id.into() };
+        let answer = self.answer(self.gateway.clone().revoke_token(request).await)?;
+        Ok(answer.token.unwrap_or_default())
+    }
+
     /// Whether the gateway can do its job, and its version.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! The connection to a gateway.
 
-use crate::{Error, Result, receipt::Receipts};
+use crate::{Error, Result, receipt::Receipts, receipt::bearer};
 use domain::{Kind, limits};
 use std::{path::Path, sync::Arc, time::Duration};
 use tls::{Files, Tls};
@@ -23,6 +23,16 @@ const CONNECTION_WINDOW_BYTES: u32 = 1 << 30;
 /// How long streams look for a gateway that went away: an upgrade or a restart takes less.
 const PATIENCE: Duration = Duration::from_secs(300);
 
+/// What is known of a gateway, and of who calls it.
+#[derive(Clone, Copy, Default)]
+pub struct Access<'a> {
+    /// At `https://` its certificate must be from the CA in this file (PEM), and no other; without, from one that this
+    /// machine trusts.
+    pub ca: Option<&'a Path>,
+    /// Each call brings this token along.
+    pub token: Option<&'a str>,
+}
+
 /// A gateway. Cheap to clone; clones share one connection, which is made when first needed and again whenever needed.
 #[derive(Clone, Debug)]
 pub struct Client {
@@ -41,18 +51,23 @@ impl Client {
     /// # Errors
     /// [`domain::Kind::Invalid`] if `url` is none.
     pub fn connect(url: &str) -> Result<Self> {
-        Self::over(url, Tls::off())
+        Self::connect_as(url, Access::default())
     }
 
-    /// As [`Self::connect`], for a gateway at `https://` whose certificate is from the CA in this file (PEM), and no other.
+    /// As [`Self::connect`], with what else is known of the gateway and of the caller.
     ///
     /// # Errors
-    /// As [`Self::connect`], and if the file is none.
-    pub fn connect_trusting(url: &str, ca: &Path) -> Result<Self> {
-        let files = Files { ca: Some(ca.to_owned()), ca_flag: "ca", ..Files::default() };
-        let tls =
-            Tls::load(files).map_err(|error| Error::Answer(domain::Error::new(Kind::Invalid, error.to_string())))?;
-        Self::over(url, tls)
+    /// [`domain::Kind::Invalid`] if `url` is none, the file holds no certificate, or the token can't be one.
+    pub fn connect_as(url: &str, access: Access<'_>) -> Result<Self> {
+        let Access { ca, token } = access;
+        let tls = match ca {
+            None => Tls::off(),
+            Some(ca) => Tls::load(Files { ca: Some(ca.to_owned()), ca_flag: "ca", ..Files::default() })
+                .map_err(|error| Error::Answer(domain::Error::new(Kind::Invalid, error.to_string())))?,
+        };
+        let no_token = || Error::Answer(domain::Error::field("token", "contains what no token contains"));
+        let token = token.map(|token| bearer(token).ok_or_else(no_token)).transpose()?;
+        Self::over(url, tls, Receipts::new(std::env::var("TRACEPARENT").ok(), token))
     }
 
     /// Another connection to the same gateway, of whichever runtime this is called in.
@@ -60,10 +75,10 @@ impl Client {
     /// # Errors
     /// None: what was good for one is for another.
     pub fn another(&self) -> Result<Self> {
-        Ok(Self { patience: self.patience, ..Self::over(&self.url, self.tls.clone())? })
+        Ok(Self { patience: self.patience, ..Self::over(&self.url, self.tls.clone(), self.receipts.another())? })
     }
 
-    fn over(url: &str, tls: Tls) -> Result<Self> {
+    fn over(url: &str, tls: Tls, receipts: Receipts) -> Result<Self> {
         let wrong = |why: &str| Error::Answer(domain::Error::field("gateway", format!("{url} {why}")));
         if !url.starts_with("http://") && !url.starts_with("https://") {
             return Err(wrong("does not begin with http:// or https://"));
@@ -76,7 +91,6 @@ impl Client {
             .keep_alive_timeout(PING_TIMEOUT)
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
-        let receipts = Receipts::new(std::env::var("TRACEPARENT").ok());
         let gateway = GatewayClient::with_interceptor(tls::lazy(&endpoint, &tls), receipts.clone())
             .max_decoding_message_size(limits::MESSAGE_BYTES)
             .max_encoding_message_size(limits::MESSAGE_BYTES);

@@ -54,6 +54,7 @@ impl Error {
                 | Kind::Conflict
                 | Kind::Precondition
                 | Kind::Exhausted
+                | Kind::Unauthenticated
                 | Kind::Denied
                 | Kind::DataLoss
                 | Kind::Internal,

@@ -17,13 +17,26 @@ const TRACEPARENT: &str = "traceparent";
 pub(crate) struct Receipts {
     last: Arc<Mutex<Option<MetadataValue<Ascii>>>>,
     place: Option<MetadataValue<Ascii>>,
+    token: Option<MetadataValue<Ascii>>,
+}
+
+/// What a call says to show who makes it; it is in no table of compressed headers and in no `Debug`.
+pub(crate) fn bearer(token: &str) -> Option<MetadataValue<Ascii>> {
+    let mut value = MetadataValue::try_from(format!("Bearer {}", token.trim())).ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }
 
 impl Receipts {
-    /// None yet. `place` is a `traceparent`; what is none is left out.
-    pub fn new(place: Option<String>) -> Self {
+    /// None yet. `place` is a `traceparent`; what is none is left out. `token` is what [`bearer`] gives.
+    pub fn new(place: Option<String>, token: Option<MetadataValue<Ascii>>) -> Self {
         let place = place.and_then(|place| MetadataValue::try_from(place).ok());
-        Self { last: Arc::default(), place }
+        Self { last: Arc::default(), place, token }
+    }
+
+    /// For another connection of the same caller: it has been told nothing yet.
+    pub fn another(&self) -> Self {
+        Self { last: Arc::default(), ..self.clone() }
     }
 
     /// Keeps the newest.
@@ -44,6 +57,9 @@ impl Interceptor for Receipts {
         }
         if let Some(place) = &self.place {
             request.metadata_mut().insert(TRACEPARENT, place.clone());
+        }
+        if let Some(token) = &self.token {
+            request.metadata_mut().insert("authorization", token.clone());
         }
         Ok(request)
     }

@@ -20,7 +20,9 @@ pub enum Kind {
     Exhausted,
     /// Someone who is needed is away; the same call may pass later.
     Unavailable,
-    /// Not allowed from here.
+    /// Nobody knows who calls: a token is missing, wrong, expired or revoked.
+    Unauthenticated,
+    /// Not allowed to whoever calls, or not from here.
     Denied,
     /// The outcome is unknown: repeat with the same id or key (GUARANTEES G6).
     Unknown,

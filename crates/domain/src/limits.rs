@@ -70,3 +70,9 @@ pub const PAGE_TASKS_DEFAULT: usize = 100;
 pub const CRASHES: u32 = 5;
 /// Progress becomes an event at most so often per attempt.
 pub const PROGRESS_EVERY: Duration = Duration::from_secs(1);
+/// Tokens kept, revoked ones included until their place is needed: every gateway holds all of them in memory.
+pub const TOKENS: usize = 10_000;
+/// Characters of a token's name: it is shown in tables.
+pub const TOKEN_NAME_CHARS: usize = 100;
+/// The longest that a token may be given: 10 years. Without an expiry it has none.
+pub const TOKEN_LIFE: Duration = Duration::from_secs(10 * 365 * 24 * 3600);

@@ -101,6 +101,7 @@ async fn script(cluster: &Cluster, tasks: usize) -> Vec<(Answer, bool)> {
                 | Kind::Precondition
                 | Kind::Exhausted
                 | Kind::Unavailable
+                | Kind::Unauthenticated
                 | Kind::Denied
                 | Kind::DataLoss
                 | Kind::Internal => Answer::Refused(status.message().to_owned()),

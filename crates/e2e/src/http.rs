@@ -101,6 +101,14 @@ impl Events {
         Self::request(address, "GET", path, &seen, "")
     }
 
+    /// Follows this path with these headers.
+    ///
+    /// # Panics
+    /// If nobody answers.
+    pub fn request_as(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Self {
+        opened(Self::request(address, "GET", path, headers, ""))
+    }
+
     fn request(
         address: SocketAddr,
         method: &str,

@@ -20,13 +20,16 @@ mod replies;
 mod rest;
 mod retention;
 mod run;
+mod scopes;
 pub mod story;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod traced;
 mod view;
 
 pub use mailbox::Handle;
 pub use options::{DiskOptions, Options};
 pub use run::{main, run};
+pub use scopes::SCOPES;
 pub use view::View;

@@ -3,7 +3,7 @@
 //! It is bounded ([`MESSAGES`]): when it is full, senders wait, and so does whoever waits for them — a gateway's call, a
 //! worker's stream. Nothing is dropped and nothing grows.
 
-use domain::{AttemptId, Error, FrameNo, Hello, Offer, Report, Result, StateWord, TaskId, WorkerId};
+use domain::{AttemptId, Error, FrameNo, Hello, Offer, Report, Result, StateWord, TaskId, Token, TokenId, WorkerId};
 use engine::{Accepted, LegacyMessage, NewTask, SessionId};
 use std::sync::{
     Arc,
@@ -47,6 +47,11 @@ pub(crate) enum Message {
     Pause {
         queue: String,
         on: bool,
+        reply: oneshot::Sender<Result<()>>,
+    },
+    KeepToken {
+        token: Box<Token>,
+        remove: Vec<TokenId>,
         reply: oneshot::Sender<Result<()>>,
     },
     Open {
@@ -131,6 +136,15 @@ impl Handle {
     /// What the engine says, or that the loop is gone.
     pub async fn pause(&self, queue: String, on: bool) -> Result<()> {
         self.ask(|reply| Message::Pause { queue, on, reply }).await?
+    }
+
+    /// Keeps a token and takes these out; durable when it returns.
+    ///
+    /// # Errors
+    /// What the store says, or that the loop is gone.
+    pub async fn keep_token(&self, token: Token, remove: Vec<TokenId>) -> Result<()> {
+        let token = Box::new(token);
+        self.ask(|reply| Message::KeepToken { token, remove, reply }).await?
     }
 
     /// Opens a worker's session.

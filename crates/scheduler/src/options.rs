@@ -1,5 +1,6 @@
 //! The scheduler's flags.
 
+use service::AuthMode;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 /// Where a scheduler listens if nothing is said.
@@ -21,6 +22,9 @@ pub struct Options {
     /// So long after their end tasks are deleted, and output files once all of theirs are; 0 keeps all for ever
     #[arg(long, value_name = "TIME", value_parser = retention, default_value = "7d", env = "BATON_RETENTION")]
     pub retention: Duration,
+    /// Whether callers have to say who they are: workers and gateways too, and on loopback too
+    #[arg(long, value_enum, default_value = "off", env = "BATON_AUTH")]
+    pub auth: AuthMode,
     #[command(flatten)]
     #[allow(missing_docs, reason = "a doc comment would replace the heading of the flags")]
     pub disk: DiskOptions,

@@ -19,7 +19,7 @@ use engine::{Effect, Input, Reply, SessionId};
 use service::trace::Tracer;
 use std::time::{Duration, Instant};
 use store::{Expired, Failure, Reason, Store, Watermark, writer::Writer};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 /// Jobs of the writer's thread under way at most: one commit, one look-up, one step of retention; the others read ahead. Fewer
 /// than its queue takes and as many as its answers have room for, so that neither it nor the loop ever waits for the other.
@@ -35,6 +35,8 @@ pub(crate) enum Answer {
     Ahead(Result<Ahead, Failure>),
     /// How it went, and how long it took.
     Expired(Result<Expired, Failure>, Duration),
+    /// How it went, and who waits for it.
+    Token(Result<Commit, Failure>, oneshot::Sender<domain::Result<()>>),
 }
 
 /// The parts of one reign. Owned by the loop.
@@ -123,6 +125,10 @@ impl<'a> Reign<'a> {
             }
             Message::Pause { queue, on, reply } => {
                 Input::Pause { caller: self.replies.add(Waiting::Pause(reply)), queue, on }
+            }
+            Message::KeepToken { token, remove, reply } => {
+                let epoch = self.mark.epoch;
+                return self.submit(move |store| Answer::Token(store.keep_token(epoch, &token, &remove), reply));
             }
             Message::Open { session, to } => {
                 self.outbox.open(session, to);
@@ -256,6 +262,7 @@ impl<'a> Reign<'a> {
             }
             Answer::Ahead(ahead) => self.driver.ahead(self.clock.now(), ahead.map_err(Ended::Unread)?),
             Answer::Expired(result, took) => self.expired(result, took)?,
+            Answer::Token(result, reply) => self.kept(result, reply)?,
             Answer::Committed(result) => {
                 let (commit, expired) = result.map_err(Ended::Failed)?;
                 self.committed(commit);
@@ -301,6 +308,34 @@ impl<'a> Reign<'a> {
             Err(failure @ Failure::Unknown(_)) => return Err(Ended::Failed(failure)),
         }
         Ok(())
+    }
+
+    /// A token was stored, or not.
+    fn kept(
+        &mut self,
+        result: Result<Commit, Failure>,
+        reply: oneshot::Sender<domain::Result<()>>,
+    ) -> Result<(), Ended> {
+        let failure = match result {
+            Ok(commit) => {
+                self.committed(commit);
+                // Nobody listens if he has gone.
+                let _ = reply.send(Ok(()));
+                return Ok(());
+            }
+            Err(failure) => failure,
+        };
+        let error = match &failure {
+            Failure::Definite(Reason::Full) => Error::new(Kind::Exhausted, "the scheduler's disk is full"),
+            Failure::Definite(Reason::StaleEpoch | Reason::Clash | Reason::Other(_)) => {
+                Error::unavailable("the token was not stored; repeat the call")
+            }
+            Failure::Unknown(_) => {
+                Error::new(Kind::Unknown, "whether the token was stored is unknown: list the tokens")
+            }
+        };
+        let _ = reply.send(Err(error));
+        if matches!(failure, Failure::Definite(Reason::Full)) { Ok(()) } else { Err(Ended::Failed(failure)) }
     }
 
     /// Lets the effects of a durable batch happen, in order.

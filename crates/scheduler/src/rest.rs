@@ -69,7 +69,7 @@ fn refuse(message: Message, why: &Error) {
         }
         Message::Cancel { tasks, reply } => drop(reply.send(tasks.iter().map(|_| Err(why.clone())).collect())),
         Message::Drain { reply, .. } | Message::Forget { reply, .. } => drop(reply.send(Err(why.clone()))),
-        Message::Pause { reply, .. } => drop(reply.send(Err(why.clone()))),
+        Message::Pause { reply, .. } | Message::KeepToken { reply, .. } => drop(reply.send(Err(why.clone()))),
         Message::Open { to, .. } => drop(to.try_send(Err(wire::status(why)))),
         // Of streams that are refused, and of output, which is found in its store.
         Message::Hello { .. } | Message::Update { .. } | Message::Legacy { .. } => {}

@@ -4,14 +4,17 @@ use crate::{
     DiskOptions, Options, check, core::Core, disk::Disk, gap::Receipts, grpc::Door, mailbox::mailbox,
     retention::Retention,
 };
-use crate::{story, view::Views};
+use crate::{scopes::SCOPES, story, tokens::Tokens, view::Views};
 use domain::{Commit, limits};
-use service::{Api, Fatal, Service, Stopping};
-use std::{ffi::OsString, process::ExitCode, sync::Arc};
+use service::{Api, AuthMode, Fatal, Gate, Service, Stopping, auth::Audit};
+use std::{ffi::OsString, path::Path, process::ExitCode, sync::Arc};
 use store::{Store as _, sqlite::SqliteStore, writer::Writer};
 use tokio::sync::Notify;
 use tonic::service::interceptor::InterceptedService;
 use wire::v1::scheduler_server::SchedulerServer;
+
+/// The audit log's name in the data directory.
+const AUDIT_LOG: &str = "audit.log";
 
 /// The scheduler's `main`: `args` begin with the program's name.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -24,19 +27,30 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     })
 }
 
+/// Who may call. What callers change is written down beside the data.
+fn gate(auth: AuthMode, data_dir: &Path) -> Result<Gate, Fatal> {
+    service::auth::begin();
+    match auth {
+        AuthMode::Off => Ok(Gate::default()),
+        AuthMode::Tokens => Ok(Gate::new(None, Some(Audit::open(&data_dir.join(AUDIT_LOG))?))),
+    }
+}
+
 /// Runs a scheduler until it is told to stop.
 ///
 /// # Errors
 /// What keeps it from starting: the address, the data directory, the store.
 pub async fn run(options: Options, stopping: Stopping) -> service::Result<()> {
-    let Options { listen, data_dir, lost_after, retention, disk, tls, common } = options;
+    let Options { listen, data_dir, lost_after, retention, auth, disk, tls, common } = options;
     let DiskOptions { min_free_disk, ballast, accept_data_loss } = disk;
     let tls = tls.load()?;
     // The store first: it locks the directory, and a second scheduler should hear of that, not of its port.
     let store = SqliteStore::with_ballast(&data_dir, ballast).map_err(|error| Fatal::new(error.to_string()))?;
     let (reader, ballast) = (store.reader(), store.ballast());
     let writer = Writer::start(Box::new(store))?;
-    let service = Service::listen("Scheduler", listen, true, &common, &tls).await?;
+    let gate = gate(auth, &data_dir)?;
+    let service = Service::listen("Scheduler", listen, true, &common, &tls, gate.is_on()).await?;
+    let service = service.gated(gate.clone());
     crate::gauges::begin();
     let readiness = service.readiness();
     readiness.waiting("store", "the store is being opened");
@@ -46,6 +60,7 @@ pub async fn run(options: Options, stopping: Stopping) -> service::Result<()> {
     let (story, telling) = story::start(&data_dir, Arc::clone(&reader), Arc::clone(&disk), handle.clone())?;
     check::start(&data_dir, readiness.clone())?;
     let receipts = Receipts::default();
+    let tokens = Tokens::load(handle.clone(), Arc::clone(&reader), gate.clone())?;
     let deleted = Arc::new(Notify::new());
     let sweeping = story.clone().sweep(Arc::clone(&deleted));
     let core = Core {
@@ -69,6 +84,7 @@ pub async fn run(options: Options, stopping: Stopping) -> service::Result<()> {
         views: view,
         disk,
         receipts: receipts.clone(),
+        tokens: tokens.clone(),
         readiness,
         stopping: stopping.clone(),
         tracer: service.tracer(),
@@ -81,7 +97,14 @@ pub async fn run(options: Options, stopping: Stopping) -> service::Result<()> {
     let looping = tokio::spawn(core.run());
     let telling = tokio::spawn(telling);
     let sweeping = tokio::spawn(sweeping);
-    service.serve(Api::new(wire::DESCRIPTOR).serving(server), &stopping).await?;
+    if gate.is_on()
+        && let Err(error) = tokens.first(&data_dir).await
+    {
+        tracing::error!(%error, "The first tokens could not be made; it is tried again at the next start");
+    }
+    let expiring = tokio::spawn(async move { gate.watch().await });
+    service.serve(Api::new(wire::DESCRIPTOR).rows(SCOPES).serving(server), &stopping).await?;
+    expiring.abort();
     looping.await?;
     watching.abort();
     sweeping.abort();

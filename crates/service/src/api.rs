@@ -1,6 +1,9 @@
 //! What one port serves: gRPC services, with health and reflection beside them, or plain HTTP.
 
-use crate::Fatal;
+use crate::{
+    Fatal,
+    auth::{self, Gate, Guarded, Row},
+};
 use std::convert::Infallible;
 use tonic::{body::Body, server::NamedService, service::Routes};
 use tonic_health::server::{HealthReporter, health_reporter};
@@ -11,19 +14,28 @@ pub struct Api {
     routes: Routes,
     names: Vec<&'static str>,
     descriptors: Vec<&'static [u8]>,
+    /// What each RPC needs of its caller. One without a row is refused as soon as callers have to say who they are.
+    rows: &'static [Row],
     /// Without gRPC: these routes alone.
-    plain: Option<axum::Router>,
+    plain: Option<Guarded>,
 }
 
 impl Api {
     /// `descriptor` is the encoded descriptor set of the services to come, for reflection.
     pub fn new(descriptor: &'static [u8]) -> Self {
-        Self { routes: Routes::default(), names: Vec::new(), descriptors: vec![descriptor], plain: None }
+        Self { routes: Routes::default(), names: Vec::new(), descriptors: vec![descriptor], rows: &[], plain: None }
+    }
+
+    /// What each RPC of the services needs of its caller.
+    #[must_use]
+    pub fn rows(self, rows: &'static [Row]) -> Self {
+        Self { rows, ..self }
     }
 
     /// A port without gRPC. What has a route and not the method is the router's own to answer.
-    pub fn plain(routes: axum::Router) -> Self {
-        Self { routes: Routes::default(), names: Vec::new(), descriptors: Vec::new(), plain: Some(routes) }
+    pub fn plain(routes: Guarded) -> Self {
+        let plain = Some(routes);
+        Self { routes: Routes::default(), names: Vec::new(), descriptors: Vec::new(), rows: &[], plain }
     }
 
     /// Serves this as well. Its message limits are the service's own to set.
@@ -40,9 +52,9 @@ impl Api {
     }
 
     /// All routes, health and reflection included, with what sets the health of the services.
-    pub(crate) fn finish(self) -> Result<(axum::Router, Health), Fatal> {
+    pub(crate) fn finish(self, gate: &Gate) -> Result<(axum::Router, Health), Fatal> {
         let (reporter, health) = health_reporter();
-        if let Some(plain) = self.plain {
+        if let Some(Guarded(plain)) = self.plain {
             return Ok((plain, Health { reporter, names: self.names }));
         }
         let mut routes = self.routes.add_service(health);
@@ -59,7 +71,8 @@ impl Api {
         // Clients of either generation look for their own.
         routes = routes.add_service(builder().build_v1().map_err(broken)?);
         routes = routes.add_service(builder().build_v1alpha().map_err(broken)?);
-        Ok((routes.into_axum_router(), Health { reporter, names: self.names }))
+        let routes = auth::guarded(routes.into_axum_router(), gate, self.rows).0;
+        Ok((routes, Health { reporter, names: self.names }))
     }
 }
 

@@ -1,6 +1,10 @@
 //! The plain HTTP routes of every port, and what is answered to anything else.
 
-use crate::{Readiness, Stopping, metrics};
+use crate::{
+    Readiness, Stopping,
+    auth::{self, Gate},
+    metrics,
+};
 use axum::{
     Json, Router,
     body::Body,
@@ -18,14 +22,14 @@ struct Shared {
 }
 
 /// Adds the routes to those of the port.
-pub(crate) fn routes(own: Router, readiness: Readiness, stopping: Stopping) -> Router {
+pub(crate) fn routes(own: Router, readiness: Readiness, stopping: Stopping, gate: &Gate) -> Router {
     let plain = Router::new()
         .route("/healthz", get(async || Json(json!({ "status": "alive" }))))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics_text))
         .method_not_allowed_fallback(wrong_method)
         .with_state(Shared { readiness, stopping });
-    own.reset_fallback().merge(plain).fallback(unknown)
+    own.reset_fallback().merge(auth::guarded(plain, gate, &[]).0).fallback(unknown)
 }
 
 async fn readyz(State(shared): State<Shared>) -> Response {
@@ -57,6 +61,11 @@ pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
     headers.get(header::CONTENT_TYPE).is_some_and(|v| v.as_bytes().starts_with(b"application/grpc"))
 }
 
+/// An error of plain HTTP, in the one form.
+pub(crate) fn json_error(status: StatusCode, error: &str, details: &str) -> Response {
+    (status, Json(json!({ "error": error, "details": details }))).into_response()
+}
+
 /// An error in the caller's language. A gRPC client that asks for an unknown route gets UNIMPLEMENTED, as it expects.
 pub(crate) fn refuse(grpc: bool, status: StatusCode, text: &'static str) -> Response {
     if !grpc {
@@ -64,7 +73,7 @@ pub(crate) fn refuse(grpc: bool, status: StatusCode, text: &'static str) -> Resp
             StatusCode::NOT_FOUND => "see /openapi.json of a gateway's HTTP port for the routes that there are",
             _ => "the check of Host and Origin keeps foreign web pages out, on loopback too",
         };
-        return (status, Json(json!({ "error": text, "details": details }))).into_response();
+        return json_error(status, text, details);
     }
     let unimplemented = status == StatusCode::NOT_FOUND;
     // 12 UNIMPLEMENTED, 7 PERMISSION_DENIED: the only two that a gRPC caller can get from here.

@@ -3,6 +3,7 @@
 //! Must never know what a service is for: it knows names, addresses and readiness only.
 
 mod api;
+pub mod auth;
 mod bodies;
 pub mod ca;
 mod config;
@@ -29,6 +30,7 @@ mod tls_options;
 pub mod trace;
 
 pub use api::Api;
+pub use auth::{AuthMode, Bearer, Caller, Gate, Secret};
 pub use config::{parse, parse_from};
 pub use fatal::Fatal;
 pub use http::wrong_method;

@@ -2,6 +2,7 @@
 
 use crate::{
     Fatal, Options, Readiness,
+    auth::Gate,
     guard::Guard,
     metrics,
     trace::{Exporter, Tracer},
@@ -29,11 +30,14 @@ pub struct Service {
     pub(crate) exporter: Option<Exporter>,
     /// Whether traces begin here.
     pub(crate) front: bool,
+    /// Who may call.
+    pub(crate) gate: Gate,
 }
 
 impl Service {
     /// Takes the port. `name` is what the printed lines begin with: `Gateway`. If the address was not `asked` for, a taken
     /// port leads to the next free one. Port 0 takes any. With a certificate in `tls` connections are taken over TLS only.
+    /// `asks`: callers have to say who they are, or can't have anything run; beyond loopback it takes both.
     ///
     /// # Errors
     /// [`Fatal`], with a hint, if the port is taken or may not be listened on.
@@ -43,15 +47,18 @@ impl Service {
         asked: bool,
         options: &Options,
         tls: &Tls,
+        asks: bool,
     ) -> Result<Self, Fatal> {
-        let (listener, addr) = take(addr, asked, "--listen", options, tls.serves()).await?;
+        may_listen(addr, options.insecure, tls.serves(), asks)?;
+        let (listener, addr) = take(addr, asked, "--listen").await?;
         // From here on everything that is counted counts.
         metrics::handle();
         let guard = Guard::new(addr, &options.public_host, &options.allow_origin);
         let stop_timeout = options.stop_timeout;
         let (tracer, exporter) = Tracer::new(name, options)?;
         let (readiness, prints, front, tls) = (Readiness::default(), true, false, tls.clone());
-        Ok(Self { name, listener, addr, guard, readiness, stop_timeout, prints, tls, tracer, exporter, front })
+        let gate = Gate::default();
+        Ok(Self { name, listener, addr, guard, readiness, stop_timeout, prints, tls, tracer, exporter, front, gate })
     }
 
     /// A second port of the same service: as ready as the first, with the same certificate, and silent. `flag` is what its address is chosen with.
@@ -59,13 +66,20 @@ impl Service {
     /// # Errors
     /// As [`Self::listen`].
     pub async fn beside(&self, addr: SocketAddr, flag: &str, options: &Options) -> Result<Self, Fatal> {
-        let (listener, addr) = take(addr, true, flag, options, self.tls.serves()).await?;
+        may_listen(addr, options.insecure, self.tls.serves(), self.gate.is_on())?;
+        let (listener, addr) = take(addr, true, flag).await?;
         let guard = Guard::new(addr, &options.public_host, &options.allow_origin);
         let (name, stop_timeout, readiness) = (self.name, self.stop_timeout, self.readiness());
         // The first port's exporter sends the spans of both.
         let (tracer, exporter, prints, front) = (self.tracer.clone(), None, false, self.front);
-        let tls = self.tls.clone();
-        Ok(Self { name, listener, addr, guard, readiness, stop_timeout, prints, tls, tracer, exporter, front })
+        let (tls, gate) = (self.tls.clone(), self.gate.clone());
+        Ok(Self { name, listener, addr, guard, readiness, stop_timeout, prints, tls, tracer, exporter, front, gate })
+    }
+
+    /// Callers have to pass this gate; also those of further ports that are taken beside this one afterwards.
+    #[must_use]
+    pub fn gated(self, gate: Gate) -> Self {
+        Self { gate, ..self }
     }
 
     /// Clients call here: a call without a trace begins one.
@@ -90,30 +104,31 @@ impl Service {
     }
 }
 
-async fn take(
-    addr: SocketAddr,
-    asked: bool,
-    flag: &str,
-    options: &Options,
-    encrypted: bool,
-) -> Result<(TcpListener, SocketAddr), Fatal> {
-    may_listen(addr, options.insecure, encrypted)?;
+async fn take(addr: SocketAddr, asked: bool, flag: &str) -> Result<(TcpListener, SocketAddr), Fatal> {
     let listener = bind(addr, asked, flag).await?;
     let addr = listener.local_addr().map_err(|error| cannot(addr, flag, &error))?;
     Ok((listener, addr))
 }
 
-/// Beyond loopback, whoever reaches a port can have commands run. TLS says who the service is, and not who calls it.
-fn may_listen(addr: SocketAddr, insecure: bool, encrypted: bool) -> Result<(), Fatal> {
-    if addr.ip().is_loopback() || insecure {
+/// Beyond loopback, whoever reaches a port can have commands run, unless callers have to say who they are and nobody can
+/// overhear it.
+fn may_listen(addr: SocketAddr, insecure: bool, encrypted: bool, asks: bool) -> Result<(), Fatal> {
+    if addr.ip().is_loopback() || insecure || (encrypted && asks) {
         return Ok(());
     }
-    let hint = if encrypted {
-        "TLS keeps others from listening in, and asks nobody who he is: listen on 127.0.0.1, or say --insecure if only \
-         those who may run commands reach this address"
-    } else {
-        "listen on 127.0.0.1, or say --insecure if the network is trusted; --tls-cert and --tls-key keep others from \
-         listening in"
+    let hint = match (encrypted, asks) {
+        (true, _) => {
+            "TLS keeps others from listening in, and asks nobody who he is: add --auth tokens (a worker: --token-file), listen \
+             on 127.0.0.1, or say --insecure if only those who may run commands reach this address"
+        }
+        (false, true) => {
+            "who listens in has the tokens that are sent in the clear: add --tls-cert and --tls-key, listen on 127.0.0.1, or \
+             say --insecure if the network is trusted"
+        }
+        (false, false) => {
+            "listen on 127.0.0.1; or ask callers who they are (--auth tokens; a worker: --token-file) over TLS (--tls-cert, \
+             --tls-key); or say --insecure if the network is trusted"
+        }
     };
     Err(Fatal::new(format!("listening on {addr} would let anybody who reaches it run commands")).hint(hint))
 }

@@ -1,7 +1,7 @@
 //! The accept loop: HTTP/1 and HTTP/2 on one port, bounded, ending gracefully.
 
 use crate::{
-    Api, Fatal, Service, Stopping,
+    Api, Fatal, Peer, Service, Stopping,
     api::Health,
     connection::{Shared, connection},
     descriptors, http,
@@ -26,9 +26,10 @@ impl Service {
     /// # Errors
     /// [`Fatal`] if the descriptors given to `api` are broken.
     pub async fn serve(self, api: Api, stopping: &Stopping) -> Result<(), Fatal> {
-        let Self { name, listener, addr, guard, readiness, stop_timeout, prints, tls, tracer, exporter, front } = self;
-        let (routes, health) = api.finish()?;
-        let router = http::routes(routes, readiness.clone(), stopping.clone());
+        let Self { name, listener, addr, guard, readiness, stop_timeout, prints, tls, tracer, exporter, front, gate } =
+            self;
+        let (routes, health) = api.finish(&gate)?;
+        let router = http::routes(routes, readiness.clone(), stopping.clone(), &gate);
         let shared = Arc::new(Shared::new(router, guard, stopping.clone(), tls.clone(), tracer, front));
         let (tracker, permits) =
             (TaskTracker::new(), Arc::new(Semaphore::new(descriptors::for_connections(CONNECTIONS))));

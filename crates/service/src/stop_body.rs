@@ -1,4 +1,4 @@
-//! A response body that ends when the service stops.
+//! A response body that ends when the service stops, or when its caller's token is good for nothing any more.
 //!
 //! Open streams hold up a graceful stop for ever (axum #2673, hyper #2787). What is ready is still sent: an answer is
 //! never cut, only waiting for more is.
@@ -22,14 +22,20 @@ pub(crate) struct StopBody {
     wait: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     /// Calls of gRPC end with trailers that say why.
     grpc: bool,
+    trailers: fn() -> HeaderMap,
     ended: bool,
     /// The call's place, until it is answered in full.
-    _call: Call,
+    _call: Option<Call>,
 }
 
 impl StopBody {
     pub(crate) fn new(inner: Body, stop: CancellationToken, grpc: bool, call: Call) -> Self {
-        Self { inner, stop, wait: None, grpc, ended: false, _call: call }
+        Self { _call: Some(call), ..Self::because(inner, stop, grpc, stopping) }
+    }
+
+    /// A body that ends for another reason, which these trailers say.
+    pub(crate) fn because(inner: Body, stop: CancellationToken, grpc: bool, trailers: fn() -> HeaderMap) -> Self {
+        Self { inner, stop, wait: None, grpc, trailers, ended: false, _call: None }
     }
 }
 
@@ -50,7 +56,7 @@ impl HttpBody for StopBody {
             return Poll::Pending;
         }
         this.ended = true;
-        Poll::Ready(if this.grpc { Some(Ok(Frame::trailers(stopping()))) } else { None })
+        Poll::Ready(if this.grpc { Some(Ok(Frame::trailers((this.trailers)()))) } else { None })
     }
 
     fn is_end_stream(&self) -> bool {

@@ -34,7 +34,7 @@ async fn running(dir: &Path) -> (SocketAddr, Stopping) {
     let args = ["x", "--tls-cert", &at("scheduler.crt"), "--tls-key", &at("scheduler.key"), "--tls-ca", &at("ca.crt")];
     let flags: Flags = service::parse_from(args).unwrap();
     let tls = flags.tls.load().unwrap();
-    let service = Service::listen("Echo", ([127, 0, 0, 1], 0).into(), true, &flags.service, &tls).await.unwrap();
+    let service = Service::listen("Echo", ([127, 0, 0, 1], 0).into(), true, &flags.service, &tls, false).await.unwrap();
     let (addr, stopping) = (service.addr(), Stopping::new());
     let routes = Router::new().route("/who", get(async |Extension(peer): Extension<Peer>| format!("{:?}", peer.name)));
     let stop = stopping.clone();

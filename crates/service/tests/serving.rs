@@ -138,19 +138,19 @@ async fn a_stopped_service_takes_no_more_connections() {
 async fn a_taken_port_is_an_error_with_a_hint_or_leads_to_the_next() {
     let running = Running::start().await;
     let options = echo::options(&[]);
-    let error = Service::listen("X", running.addr, true, &options, &Tls::off()).await.unwrap_err();
+    let error = Service::listen("X", running.addr, true, &options, &Tls::off(), false).await.unwrap_err();
     assert_eq!(error.to_string(), format!("address {} is already in use", running.addr));
     assert!(error.hint_text().is_some_and(|hint| hint.contains("--listen")));
-    let next = Service::listen("X", running.addr, false, &options, &Tls::off()).await.unwrap();
+    let next = Service::listen("X", running.addr, false, &options, &Tls::off(), false).await.unwrap();
     assert!(next.addr().port() > running.addr.port());
 }
 
 #[tokio::test]
 async fn listening_for_everybody_has_to_be_wished_for() {
     let all = "0.0.0.0:0".parse().unwrap();
-    let error = Service::listen("X", all, true, &echo::options(&[]), &Tls::off()).await.unwrap_err();
+    let error = Service::listen("X", all, true, &echo::options(&[]), &Tls::off(), false).await.unwrap_err();
     assert!(error.hint_text().is_some_and(|hint| hint.contains("--insecure")), "{error}");
-    assert!(Service::listen("X", all, true, &echo::options(&["--insecure"]), &Tls::off()).await.is_ok());
+    assert!(Service::listen("X", all, true, &echo::options(&["--insecure"]), &Tls::off(), false).await.is_ok());
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ mod queries;
 mod random;
 pub(crate) mod samples;
 pub(crate) mod scribe;
+mod tokens;
 mod windows;
 
 use crate::{Store, memory::MemoryStore, sqlite::SqliteStore};

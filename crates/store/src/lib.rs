@@ -14,7 +14,7 @@ mod spelling;
 mod waiting;
 
 use domain::{Ahead, Batch, Commit, Counts, Epoch, Event, Fact, Frame, Loaded, Need, Page, PageRequest, Task, TaskId};
-use domain::{UnixMillis, Want};
+use domain::{Token, TokenId, UnixMillis, Want};
 use std::{fmt, sync::Arc, time::Duration};
 
 /// The writing side: owned by one thread.
@@ -43,6 +43,9 @@ pub trait Store: Send {
     /// As [`Store::commit`], with a step of retention in the same transaction: it costs no sync of its own. The step may take
     /// longer than it says, a quarter of what the batch itself takes.
     fn commit_expiring(&mut self, batch: &Batch, step: &Expiry) -> Result<(Commit, Expired), Failure>;
+    /// Keeps a token, in the place of the one with its id if there is one, and takes these out; durable when it returns.
+    /// Fails, definitely, if `epoch` is not current.
+    fn keep_token(&mut self, epoch: Epoch, token: &Token, remove: &[TokenId]) -> Result<Commit, Failure>;
     /// A reader on the same data: sees what has been committed.
     fn reader(&self) -> Arc<dyn Reader>;
 }
@@ -67,6 +70,8 @@ pub trait Reader: Send + Sync {
     fn queues(&self) -> Result<Vec<Queue>, Failure>;
     /// Indexes of an array's members that failed or timed out, ascending.
     fn failed_members(&self, array: TaskId) -> Result<Vec<u32>, Failure>;
+    /// All tokens, by their time.
+    fn tokens(&self) -> Result<Vec<Token>, Failure>;
     /// The entries of these ranks of an array, in the order asked; empty if the array has none.
     fn entries(&self, array: TaskId, ranks: &[u64]) -> Result<Vec<Arc<str>>, Failure>;
 }

@@ -11,13 +11,14 @@ use tonic::{Code, Status, metadata::MetadataValue};
 const KIND: &str = "baton-kind";
 
 /// Kind, its word in the trailer, gRPC code, HTTP status.
-const TABLE: [(Kind, &str, Code, StatusCode); 10] = [
+const TABLE: [(Kind, &str, Code, StatusCode); 11] = [
     (Kind::Invalid, "invalid", Code::InvalidArgument, StatusCode::BAD_REQUEST),
     (Kind::NotFound, "not_found", Code::NotFound, StatusCode::NOT_FOUND),
     (Kind::Conflict, "conflict", Code::AlreadyExists, StatusCode::CONFLICT),
     (Kind::Precondition, "precondition", Code::FailedPrecondition, StatusCode::CONFLICT),
     (Kind::Exhausted, "exhausted", Code::ResourceExhausted, StatusCode::TOO_MANY_REQUESTS),
     (Kind::Unavailable, "unavailable", Code::Unavailable, StatusCode::SERVICE_UNAVAILABLE),
+    (Kind::Unauthenticated, "unauthenticated", Code::Unauthenticated, StatusCode::UNAUTHORIZED),
     (Kind::Denied, "denied", Code::PermissionDenied, StatusCode::FORBIDDEN),
     (Kind::Unknown, "unknown", Code::Unavailable, StatusCode::SERVICE_UNAVAILABLE),
     (Kind::DataLoss, "data_loss", Code::DataLoss, StatusCode::INTERNAL_SERVER_ERROR),
@@ -26,7 +27,7 @@ const TABLE: [(Kind, &str, Code, StatusCode); 10] = [
 
 fn row(kind: Kind) -> (Kind, &'static str, Code, StatusCode) {
     // Every kind has a row (tested); a missing one would be our own fault.
-    TABLE.into_iter().find(|row| row.0 == kind).unwrap_or(TABLE[9])
+    TABLE.into_iter().find(|row| row.0 == kind).unwrap_or(TABLE[TABLE.len() - 1])
 }
 
 /// The HTTP status of a kind.
@@ -67,7 +68,8 @@ fn kind_of(code: Code) -> Kind {
         Code::FailedPrecondition | Code::Aborted => Kind::Precondition,
         Code::ResourceExhausted => Kind::Exhausted,
         Code::Unavailable => Kind::Unavailable,
-        Code::PermissionDenied | Code::Unauthenticated => Kind::Denied,
+        Code::Unauthenticated => Kind::Unauthenticated,
+        Code::PermissionDenied => Kind::Denied,
         Code::Cancelled | Code::Unknown | Code::DeadlineExceeded => Kind::Unknown,
         Code::DataLoss => Kind::DataLoss,
         Code::Ok | Code::Unimplemented | Code::Internal => Kind::Internal,

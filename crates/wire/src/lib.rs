@@ -15,6 +15,7 @@ mod resume;
 mod spec;
 mod status;
 mod task;
+mod token;
 pub mod worker;
 
 pub use array::v1_queue;
@@ -29,6 +30,7 @@ pub use resume::{Resume, broken, unsent};
 pub use spec::{check_spec, spec};
 pub use status::{task_status, words_of};
 pub use task::{retry_ids, submit_entry, task_id, v1_task};
+pub use token::{new_token, token, token_id, v1_token, v1_token_record};
 
 /// Generated from `proto/orchestrator/v1`.
 #[allow(clippy::all, clippy::pedantic, missing_docs)]

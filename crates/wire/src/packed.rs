@@ -25,6 +25,9 @@ pub struct SubmitEntry {
     /// An encoded `TaskSpec`.
     #[prost(bytes = "bytes", optional, tag = "2")]
     pub spec: Option<Bytes>,
+    /// Who asked the gateway for it; empty if nobody had to say who he is.
+    #[prost(string, tag = "3")]
+    pub caller: String,
 }
 
 impl From<Vec<v1::TaskSpec>> for SubmitTasksRequest {

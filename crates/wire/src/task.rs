@@ -17,7 +17,7 @@ pub fn task_id(text: &str) -> Result<TaskId> {
 /// # Errors
 /// [`domain::Kind::Invalid`], naming the field.
 pub fn submit_entry(entry: v1::SubmitEntry) -> Result<(TaskId, Spec, Vec<Arc<str>>)> {
-    let v1::SubmitEntry { task_id: id, spec } = entry;
+    let v1::SubmitEntry { task_id: id, spec, caller: _ } = entry;
     let id = whole_id(&id)?;
     let spec = crate::unpack(spec.ok_or_else(|| Error::field("spec", "must not be missing"))?)?;
     let (spec, entries) = crate::spec(spec)?;

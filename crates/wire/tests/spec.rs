@@ -275,7 +275,8 @@ fn entries_travel_apart_from_their_spec() {
     let wire = array(&[(5, 6)], &["", "b"]);
     assert_eq!(wire::check_spec(wire.clone()), Ok(()));
     let (task, spec, entries) =
-        wire::submit_entry(v1::SubmitEntry { task_id: id.into(), spec: Some(wire::pack(&wire)) }).unwrap();
+        wire::submit_entry(v1::SubmitEntry { task_id: id.into(), spec: Some(wire::pack(&wire)), ..Default::default() })
+            .unwrap();
     assert_eq!(task.to_string(), id);
     assert_eq!(spec.array, Some(ArraySpec { ranges: Ranges::parse("5-6").unwrap(), entries: true }));
     assert_eq!(entries.iter().map(|e| &**e).collect::<Vec<_>>(), ["", "b"]);
@@ -286,7 +287,7 @@ fn a_new_task_never_has_the_id_of_a_member() {
     let id = "0199a0b2-6d1c-7000-8a4f-3c2b1d0e9f88";
     let member = format!("{id}.7");
     assert_eq!(wire::task_id(&member).unwrap().to_string(), member);
-    let entry = v1::SubmitEntry { task_id: member.clone(), spec: Some(wire::pack(&handler())) };
+    let entry = v1::SubmitEntry { task_id: member.clone(), spec: Some(wire::pack(&handler())), ..Default::default() };
     assert!(wire::submit_entry(entry).unwrap_err().text().starts_with("task_id: "));
     assert!(wire::retry_ids(&member, id).unwrap_err().text().starts_with("new_task_id: "));
     assert!(wire::retry_ids(id, &member).is_ok(), "a member may be retried alone");
@@ -310,7 +311,7 @@ fn an_id_that_is_none_names_its_field() {
     }
     let id = "0199a0b2-6d1c-7000-8a4f-3c2b1d0e9f88";
     assert_eq!(wire::task_id(id).unwrap().to_string(), id);
-    let missing = v1::SubmitEntry { task_id: id.into(), spec: None };
+    let missing = v1::SubmitEntry { task_id: id.into(), spec: None, ..Default::default() };
     assert!(wire::submit_entry(missing).unwrap_err().text().starts_with("spec: "));
 }
 

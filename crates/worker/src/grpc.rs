@@ -14,6 +14,8 @@ use wire::v1::{self, worker_server};
 pub(crate) struct Door {
     pub commands: mpsc::Sender<Command>,
     pub readiness: Readiness,
+    /// Whether it may be asked without the scheduler.
+    pub direct_calls: bool,
 }
 
 type ProgressStream = Pin<Box<dyn Stream<Item = Result<v1::TaskProgress, Status>> + Send>>;
@@ -23,6 +25,10 @@ impl worker_server::Worker for Door {
     type ExecuteTaskStream = ProgressStream;
 
     async fn execute_task(&self, request: Request<v1::TaskSpec>) -> Result<Response<ProgressStream>, Status> {
+        if !self.direct_calls {
+            let text = "this worker belongs to a scheduler that asks for tokens: submit the task to the gateway";
+            return Err(wire::status(&Error::new(Kind::Denied, text)));
+        }
         if !request.remote_addr().is_some_and(|peer| peer.ip().is_loopback()) {
             let text = "direct calls are answered on loopback only; submit the task to the gateway";
             return Err(wire::status(&Error::new(Kind::Denied, text)));

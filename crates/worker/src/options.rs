@@ -21,6 +21,9 @@ pub struct Options {
     /// The scheduler
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:50052", env = "BATON_SCHEDULER")]
     pub scheduler: String,
+    /// File with this worker's token, of the scope `worker`, for a scheduler that asks for one
+    #[arg(long, value_name = "FILE", env = "BATON_TOKEN_FILE")]
+    pub token_file: Option<PathBuf>,
     /// Name of this worker, unique among those connected [default: the host name]
     #[arg(long, value_name = "ID", env = "BATON_ID")]
     pub id: Option<String>,

@@ -20,7 +20,7 @@ use crate::{
     transport::{self, Target},
 };
 use domain::{Epoch, Hello, Incarnation, KillLevel, WorkerId, limits};
-use service::{Api, Fatal, Service, Stopping};
+use service::{Api, Bearer, Fatal, Service, Stopping};
 use session::{Session, SessionConfig};
 use std::{collections::BTreeSet, ffi::OsString, process::ExitCode, time::Instant};
 use tokio::sync::mpsc;
@@ -84,14 +84,17 @@ pub fn main(args: impl IntoIterator<Item = OsString>, embedding: Embedding) -> E
 /// # Errors
 /// What keeps it from starting: the address, the data directory, the keeper, a bad flag.
 pub async fn run(options: Options, embedding: Embedding, stopping: Stopping) -> service::Result<()> {
+    let bearer = Bearer::of_file(options.token_file.as_deref())?;
     let tls = options.tls.load()?;
-    let target = Target::parse(&options.scheduler, &tls)?;
+    // What asks for tokens elsewhere isn't to be had without one here, and this port knows no tokens.
+    let direct_calls = !bearer.is_some();
+    let target = Target::parse(&options.scheduler, &tls)?.with(bearer);
     let mut hello = hello(&options, &embedding.handlers, &target)?;
     let data_dir = DataDir::open(&options.directory(hello.worker.as_str()))?;
     hello.incarnation = data_dir.incarnation()?;
     hello.docker = docker::answers(&options.docker_host).await;
     let (address, asked) = options.address();
-    let service = Service::listen("Worker", address, asked, &options.common, &tls).await?;
+    let service = Service::listen("Worker", address, asked, &options.common, &tls, !direct_calls).await?;
     hello.address = service.addr().to_string();
     let readiness = service.readiness();
     readiness.waiting(SCHEDULER, format!("no contact with {} yet", options.scheduler));
@@ -152,7 +155,7 @@ pub async fn run(options: Options, embedding: Embedding, stopping: Stopping) -> 
     // Before the first contact: what is held belongs into hello.
     core.adopt(held).await;
     let streams = async { tokio::join!(session_stream, output_stream) };
-    together(service, Door { commands, readiness }, core, streams, &stopping).await
+    together(service, Door { commands, readiness, direct_calls }, core, streams, &stopping).await
 }
 
 /// Runs the port, the loop and the streams until the first two have ended.

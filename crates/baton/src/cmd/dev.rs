@@ -3,7 +3,7 @@
 use super::services::KEEPER;
 use clap::Args;
 use client::Client;
-use service::{Fatal, Service, Stopping};
+use service::{AuthMode, Fatal, Service, Stopping};
 use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::PathBuf,
@@ -52,8 +52,17 @@ async fn compose(args: Dev, stopping: Stopping) -> service::Result<()> {
     let url = format!("http://{scheduler_at}");
     // All of it stays on this machine.
     let tls = service::TlsOptions::default();
-    let door =
-        gateway::Options { listen, http_listen, scheduler: url.clone(), tls: tls.clone(), service: common.clone() };
+    let door = gateway::Options {
+        listen,
+        http_listen,
+        scheduler: url.clone(),
+        auth: AuthMode::Off,
+        token_file: None,
+        rate_limit: None,
+        audit_log: None,
+        tls: tls.clone(),
+        service: common.clone(),
+    };
     let gateway = gateway::Gateway::listen(&door).await?;
     let address = gateway.addr();
     let scheduler = scheduler::Options {
@@ -61,6 +70,7 @@ async fn compose(args: Dev, stopping: Stopping) -> service::Result<()> {
         data_dir: data_dir.clone(),
         lost_after: Duration::from_secs(60),
         retention: RETENTION,
+        auth: AuthMode::Off,
         disk,
         tls,
         common: common.clone(),
@@ -106,6 +116,7 @@ fn worker_options(
     worker::Options {
         listen: None,
         scheduler,
+        token_file: None,
         data_dir: Some(data_dir.join("workers").join(&id)),
         id: Some(id),
         slots,

@@ -18,5 +18,6 @@ pub mod retry;
 pub mod run;
 pub mod services;
 pub mod submit;
+pub mod token;
 pub mod watch;
 pub mod workers;

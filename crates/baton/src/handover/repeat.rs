@@ -101,6 +101,7 @@ impl Patience {
                 | Kind::NotFound
                 | Kind::Conflict
                 | Kind::Precondition
+                | Kind::Unauthenticated
                 | Kind::Denied
                 | Kind::DataLoss
                 | Kind::Internal,

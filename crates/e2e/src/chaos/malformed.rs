@@ -98,7 +98,7 @@ fn huge(address: SocketAddr, report: &mut Report) {
         let endpoint = tonic::transport::Endpoint::from_shared(url).unwrap_or_else(|error| panic!("{error}"));
         let channel = || endpoint.connect_lazy();
         let as_gateway = GatewayClient::new(channel()).submit_task(spec.clone()).await.map(drop);
-        let entry = v1::SubmitEntry { task_id: String::new(), spec: Some(wire::pack(&spec)) };
+        let entry = v1::SubmitEntry { task_id: String::new(), spec: Some(wire::pack(&spec)), ..Default::default() };
         let request = v1::SubmitRequest { tasks: vec![entry], ..Default::default() };
         let as_scheduler = SchedulerClient::new(channel()).submit(request).await.map(drop);
         let as_worker = WorkerClient::new(channel()).execute_task(spec).await.map(drop);

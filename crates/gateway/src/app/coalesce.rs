@@ -146,6 +146,11 @@ fn answer(waiting: Waiting, result: Result<TaskAccepted>) {
 fn is_about_one(error: &Error) -> bool {
     match error.kind() {
         Kind::Invalid | Kind::NotFound | Kind::Conflict | Kind::Precondition | Kind::Denied => true,
-        Kind::Exhausted | Kind::Unavailable | Kind::Unknown | Kind::DataLoss | Kind::Internal => false,
+        Kind::Unauthenticated
+        | Kind::Exhausted
+        | Kind::Unavailable
+        | Kind::Unknown
+        | Kind::DataLoss
+        | Kind::Internal => false,
     }
 }

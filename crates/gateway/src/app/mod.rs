@@ -14,10 +14,12 @@ mod output;
 mod patience;
 mod pause;
 mod queues;
+mod reach;
 mod resolve;
 mod retry;
 mod submit;
 mod subscribe;
+mod tokens;
 mod watch;
 mod workers;
 

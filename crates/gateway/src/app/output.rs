@@ -9,6 +9,7 @@ impl App {
     pub(crate) async fn output(&self, request: ReadOutputRequest) -> Result<Answers<OutputChunk>> {
         wire::task_id(&request.task_id)?;
         wire::stream_name(request.stream)?;
+        self.reaches(&request.task_id).await?;
         Ok(self.upstream.read(request).await?.boxed())
     }
 }

@@ -1,6 +1,7 @@
 //! Accepts tasks: one, or many at once.
 
-use super::App;
+use super::{App, reach};
+use crate::call;
 use domain::{Error, Kind, Result, limits};
 use prost::Message as _;
 use prost::bytes::Bytes;
@@ -23,6 +24,7 @@ impl App {
         if bytes > TASK_BYTES {
             return Err(Error::new(Kind::Invalid, format!("the task is over {TASK_BYTES} bytes in all")));
         }
+        reach::may_submit(&spec)?;
         let packed = wire::pack(&spec);
         wire::check_spec(spec)?;
         let entry = self.entry(packed)?;
@@ -77,12 +79,14 @@ impl App {
     /// Gives a spec an id. What travels on is what the client said.
     fn entry(&self, spec: Bytes) -> Result<SubmitEntry> {
         let id = self.ids.draw()?;
-        Ok(SubmitEntry { task_id: id.to_string(), spec: Some(spec) })
+        Ok(SubmitEntry { task_id: id.to_string(), spec: Some(spec), caller: call::caller() })
     }
 }
 
 fn check(spec: &Bytes) -> Result<()> {
-    wire::check_spec(wire::unpack(spec.clone())?)
+    let spec = wire::unpack(spec.clone())?;
+    reach::may_submit(&spec)?;
+    wire::check_spec(spec)
 }
 
 fn count(tasks: usize) {

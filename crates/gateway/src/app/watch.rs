@@ -11,6 +11,7 @@ impl App {
         if !request.after.is_empty() {
             request.after.parse::<StoryId>()?;
         }
+        self.reaches(&request.task_id).await?;
         Ok(self.upstream.read(request).await?.boxed())
     }
 }

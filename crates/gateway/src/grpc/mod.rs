@@ -135,6 +135,27 @@ impl v1::gateway_server::Gateway for Handlers {
         one(self.0.resolve(request.into_inner()).await)
     }
 
+    async fn create_token(
+        &self,
+        request: Request<v1::CreateTokenRequest>,
+    ) -> Result<Response<v1::CreateTokenResponse>, Status> {
+        one(self.0.create_token(request.into_inner()).await)
+    }
+
+    async fn list_tokens(
+        &self,
+        request: Request<v1::ListTokensRequest>,
+    ) -> Result<Response<v1::ListTokensResponse>, Status> {
+        one(self.0.list_tokens(request.into_inner()).await)
+    }
+
+    async fn revoke_token(
+        &self,
+        request: Request<v1::RevokeTokenRequest>,
+    ) -> Result<Response<v1::RevokeTokenResponse>, Status> {
+        one(self.0.revoke_token(request.into_inner()).await)
+    }
+
     async fn health_check(
         &self,
         _: Request<v1::HealthCheckRequest>,

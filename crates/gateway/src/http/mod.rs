@@ -18,12 +18,16 @@ mod tasks;
 mod words;
 mod workers;
 
-use crate::{app::App, receipt};
+use crate::{HTTP_SCOPES, app::App, call};
 use axum::{
     Router,
     body::Bytes,
     http::{Method, header},
     routing::get,
+};
+use service::{
+    Gate,
+    auth::{Guarded, guarded},
 };
 use std::sync::Arc;
 use tower::layer::layer_fn;
@@ -71,18 +75,19 @@ fn text(api: &utoipa::openapi::OpenApi) -> String {
 }
 
 /// The routes of the HTTP port.
-pub(crate) fn routes(app: Shared) -> Router {
+pub(crate) fn routes(app: Shared, gate: &Gate) -> Guarded {
     let (router, api) = described();
     let api = Bytes::from(text(&api));
-    router
+    let router = router
         .route(
             "/openapi.json",
             get(move || std::future::ready(([(header::CONTENT_TYPE, "application/json")], api.clone()))),
         )
         .method_not_allowed_fallback(service::wrong_method)
-        .layer(layer_fn(receipt::Keeping))
-        .layer(cors())
-        .with_state(app)
+        .layer(layer_fn(call::Keeping))
+        .with_state(app);
+    // Outside of the gate: a page of an allowed origin may read why it was refused.
+    guarded(router, gate, HTTP_SCOPES).behind(|router| router.layer(cors()))
 }
 
 /// Which origins may call at all is decided before (`--allow-origin`): those that come here may read the answers too.

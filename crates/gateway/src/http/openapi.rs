@@ -32,14 +32,15 @@ pub(super) fn with_refusals(mut api: openapi::OpenApi) -> openapi::OpenApi {
             let wrong = path || query || body;
             let rows = [
                 ("400", wrong, "The request is wrong; the field stands first"),
-                ("403", true, "Pages of this Origin may not call"),
+                ("401", true, "A token is needed, or the one that came is good for nothing"),
+                ("403", true, "The token lacks the scope, or pages of this Origin may not call"),
                 ("404", path || query, "There is no such thing"),
                 ("408", body, "The body did not come in time"),
                 ("409", makes, "It exists with another content, or its state does not allow this"),
                 ("413", body, "The body is too large"),
                 ("415", body, "The body is not JSON"),
                 ("421", true, "This Host is not served here"),
-                ("429", makes, "A limit is reached"),
+                ("429", true, "A limit is reached"),
                 ("500", true, "Stored data is lost, or our own fault"),
                 ("503", true, "Somebody who is needed is away, or the outcome is unknown"),
             ];

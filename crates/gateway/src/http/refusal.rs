@@ -68,6 +68,7 @@ fn meaning(kind: Kind) -> &'static str {
         Kind::Precondition => "its state does not allow this",
         Kind::Exhausted => "a limit is reached: try again later",
         Kind::Unavailable => "somebody who is needed is away: try again later",
+        Kind::Unauthenticated => "say who you are: Authorization: Bearer with a token",
         Kind::Denied => "this is not allowed from here",
         Kind::Unknown => "it may have been done or not: repeat it with the same idempotency key",
         Kind::DataLoss => "what was stored once is gone",

@@ -124,7 +124,7 @@ impl Upstream {
         if wire::broken(&status) {
             return Tried::Perhaps;
         }
-        let error = wire::error(&status);
+        let error = self.error(&status);
         match error.kind() {
             Kind::Unknown => Tried::Perhaps,
             Kind::Unavailable => Tried::Refused(error),
@@ -133,6 +133,7 @@ impl Upstream {
             | Kind::Conflict
             | Kind::Precondition
             | Kind::Exhausted
+            | Kind::Unauthenticated
             | Kind::Denied
             | Kind::DataLoss
             | Kind::Internal => Tried::Done(Err(error)),

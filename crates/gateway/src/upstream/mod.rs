@@ -2,11 +2,12 @@
 
 mod create;
 mod resume;
+mod tokens;
 mod watch;
 
-use crate::receipt::PassOn;
-use domain::{Error, Result, limits};
-use service::Fatal;
+use crate::call::PassOn;
+use domain::{Error, Kind, Result, limits};
+use service::{Bearer, Fatal};
 use std::{sync::Arc, time::Duration};
 use tls::Tls;
 use tonic::{
@@ -40,11 +41,12 @@ pub(crate) struct Upstream {
     url: Arc<str>,
     calls: Scheduler,
     streams: Scheduler,
+    bearer: Bearer,
 }
 
 impl Upstream {
     /// Connects when first needed, and again whenever needed.
-    pub(crate) fn new(url: &str, tls: &Tls) -> Result<Self, Fatal> {
+    pub(crate) fn new(url: &str, tls: &Tls, bearer: Bearer) -> Result<Self, Fatal> {
         let wrong = |why: &str| {
             Fatal::new(format!("--scheduler {url}: {why}")).hint("use a URL such as http://127.0.0.1:50052")
         };
@@ -61,11 +63,11 @@ impl Upstream {
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
         let client = |endpoint: &Endpoint| {
-            SchedulerClient::with_interceptor(tls::lazy(endpoint, tls), PassOn)
+            SchedulerClient::with_interceptor(tls::lazy(endpoint, tls), PassOn(bearer.clone()))
                 .max_decoding_message_size(limits::MESSAGE_BYTES)
                 .max_encoding_message_size(limits::MESSAGE_BYTES)
         };
-        Ok(Self { url: url.into(), calls: client(&endpoint), streams: client(&endpoint) })
+        Ok(Self { url: url.into(), calls: client(&endpoint), streams: client(&endpoint), bearer })
     }
 
     /// A client for calls that are answered once.
@@ -108,7 +110,15 @@ impl Upstream {
             tracing::debug!(%status, "Call to the scheduler broke");
             return Error::unavailable(format!("the connection to the scheduler at {} broke", self.url));
         }
-        wire::error(status)
+        let error = wire::error(status);
+        if is_about_us(&error) {
+            return Error::unavailable(format!(
+                "the scheduler at {} does not let this gateway in: {}",
+                self.url,
+                error.text()
+            ));
+        }
+        error
     }
 
     /// Nobody is there.
@@ -120,4 +130,10 @@ impl Upstream {
     pub(crate) fn silent(&self) -> Error {
         Error::unavailable(format!("the scheduler at {} does not answer", self.url))
     }
+}
+
+/// Whether the scheduler refused the gateway itself, of which its callers can't know anything. What callers may not do
+/// is judged here, and nothing else is denied there.
+fn is_about_us(error: &Error) -> bool {
+    matches!(error.kind(), Kind::Unauthenticated | Kind::Denied)
 }

@@ -148,5 +148,6 @@ fn passes(status: &Status) -> bool {
 }
 
 fn is_away(error: &Error) -> bool {
-    matches!(error.kind(), Kind::Unavailable | Kind::Unknown)
+    // A gateway that isn't let in may be given another token.
+    matches!(error.kind(), Kind::Unavailable | Kind::Unknown) || super::is_about_us(error)
 }

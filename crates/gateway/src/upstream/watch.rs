@@ -17,6 +17,7 @@ impl Upstream {
     pub(crate) async fn watch(&self, readiness: Readiness) {
         readiness.waiting(SCHEDULER, self.away().text());
         loop {
+            self.bearer.refresh();
             let mut calls = self.calls();
             match tokio::time::timeout(WITHIN, calls.health_check(HealthCheckRequest {})).await {
                 Ok(Ok(answer)) if answer.get_ref().healthy => readiness.done(SCHEDULER),

@@ -106,7 +106,7 @@ impl Scheduler {
 
     pub async fn start(&self, addr: SocketAddr) -> RunningScheduler {
         let gateway: gateway::Options = service::parse_from(["x"]).unwrap();
-        let service = Service::listen("Scheduler", addr, true, &gateway.service, &service::Tls::off()).await.unwrap();
+        let service = Service::listen("Scheduler", addr, true, &gateway.service, &service::Tls::off(), false).await.unwrap();
         let (addr, stopping) = (service.addr(), Stopping::new());
         let server = v1::scheduler_server::SchedulerServer::new(self.clone());
         let server = server.max_decoding_message_size(domain::limits::MESSAGE_BYTES);
@@ -138,6 +138,7 @@ impl v1::scheduler_server::Scheduler for Scheduler {
     type StreamOutputStream = Answers<v1::OutputAcks>;
     type WatchTaskStream = Answers<v1::TaskEvent>;
     type ReadOutputStream = Answers<v1::OutputChunk>;
+    type WatchTokensStream = Answers<v1::TokenTable>;
 
     async fn submit(&self, request: Request<v1::SubmitRequest>) -> Answer<v1::SubmitResponse> {
         let request = request.into_inner();
@@ -263,5 +264,17 @@ impl v1::scheduler_server::Scheduler for Scheduler {
     }
     async fn pause_queue(&self, _: Request<v1::PauseQueueRequest>) -> Answer<v1::PauseQueueResponse> {
         Ok(Response::new(v1::PauseQueueResponse {}))
+    }
+    async fn create_token(&self, _: Request<v1::CreateTokenRequest>) -> Answer<v1::CreateTokenResponse> {
+        Ok(Response::new(Default::default()))
+    }
+    async fn list_tokens(&self, _: Request<v1::ListTokensRequest>) -> Answer<v1::ListTokensResponse> {
+        Ok(Response::new(Default::default()))
+    }
+    async fn revoke_token(&self, _: Request<v1::RevokeTokenRequest>) -> Answer<v1::RevokeTokenResponse> {
+        Ok(Response::new(Default::default()))
+    }
+    async fn watch_tokens(&self, _: Request<v1::WatchTokensRequest>) -> Answer<Self::WatchTokensStream> {
+        Ok(Response::new(stream::empty().boxed()))
     }
 }

@@ -16,13 +16,14 @@ mod register;
 mod resolve;
 mod retry;
 mod submit;
+mod tokens;
 mod watch;
 mod workers;
 
-use crate::{disk::Disk, gap::Receipts, mailbox::Handle, story, view::View};
-use domain::{Error, Result};
+use crate::{disk::Disk, gap::Receipts, mailbox::Handle, story, tokens::Tokens, view::View};
+use domain::{Error, Kind, Result};
 use futures_util::{Stream, StreamExt as _};
-use service::{Readiness, Stopping, trace::Tracer};
+use service::{Caller, Readiness, Stopping, auth::Note, trace::Tracer};
 use std::{pin::Pin, sync::Arc};
 use store::Reader;
 use tokio::sync::watch as views;
@@ -38,6 +39,7 @@ pub(crate) struct Door {
     pub views: views::Receiver<View>,
     pub disk: Arc<Disk>,
     pub receipts: Receipts,
+    pub tokens: Tokens,
     pub readiness: Readiness,
     pub stopping: Stopping,
     pub tracer: Tracer,
@@ -72,26 +74,62 @@ fn answer<T>(result: Result<T>) -> Answer<T> {
     result.map(Response::new).map_err(|error| wire::status(&error))
 }
 
+/// What holds of a worker's stream: who may speak on it.
+pub(super) struct Bound {
+    worker: Option<String>,
+    note: Option<Note>,
+}
+
+impl Bound {
+    fn of<T>(request: &Request<T>) -> Self {
+        let extensions = request.extensions();
+        let worker = extensions.get::<Caller>().and_then(Caller::worker).map(ToOwned::to_owned);
+        Self { worker, note: extensions.get::<Note>().cloned() }
+    }
+
+    /// A caller who may be one worker only can't speak for another.
+    fn check(&self, worker: &str) -> Result<()> {
+        let Some(bound) = self.worker.as_deref().filter(|bound| *bound != worker) else { return Ok(()) };
+        tracing::warn!(worker, bound, "Worker refused: its token or certificate is that of another one");
+        self.write(worker, "refused");
+        Err(Error::new(Kind::Denied, format!("worker_id: this token or certificate is that of the worker {bound:?}")))
+    }
+
+    /// For the audit log.
+    fn write(&self, worker: &str, outcome: &str) {
+        if let Some(note) = &self.note {
+            note.write(worker, outcome);
+        }
+    }
+}
+
 #[tonic::async_trait]
 impl v1::scheduler_server::Scheduler for Door {
     type RegisterWorkerStream = Out<v1::TaskAssignment>;
     type StreamOutputStream = Out<v1::OutputAcks>;
     type WatchTaskStream = Out<v1::TaskEvent>;
     type ReadOutputStream = Out<v1::OutputChunk>;
+    type WatchTokensStream = Out<v1::TokenTable>;
 
     async fn register_worker(
         &self,
         request: Request<Streaming<v1::WorkerResponse>>,
     ) -> Answer<Out<v1::TaskAssignment>> {
-        register::register(self, request.into_inner()).await.map(Response::new).map_err(|e| wire::status(&e))
+        let bound = Bound::of(&request);
+        register::register(self, request.into_inner(), bound).await.map(Response::new).map_err(|e| wire::status(&e))
     }
 
     async fn stream_output(&self, request: Request<Streaming<v1::OutputFrames>>) -> Answer<Out<v1::OutputAcks>> {
-        let acks = output::take(self, request.into_inner());
+        let bound = Bound::of(&request);
+        let acks = output::take(self, request.into_inner(), bound);
         Ok(Response::new(acks))
     }
 
     async fn submit(&self, request: Request<v1::SubmitRequest>) -> Answer<v1::SubmitResponse> {
+        if let Some(note) = request.extensions().get::<Note>() {
+            let by = |caller: &str| (!caller.is_empty()).then(|| caller.to_owned());
+            request.get_ref().tasks.iter().for_each(|entry| note.add(entry.task_id.clone(), by(&entry.caller)));
+        }
         answer(submit::submit(self, request.into_inner()).await)
     }
 
@@ -104,14 +142,19 @@ impl v1::scheduler_server::Scheduler for Door {
     }
 
     async fn cancel_task(&self, request: Request<v1::CancelTaskRequest>) -> Answer<v1::CancelTaskResponse> {
+        Note::about(request.extensions(), || request.get_ref().task_id.clone());
         answer(cancel::cancel(self, request.into_inner()).await)
     }
 
     async fn cancel_tasks(&self, request: Request<v1::CancelTasksRequest>) -> Answer<v1::CancelTasksResponse> {
+        Note::about(request.extensions(), || format!("{:?}", request.get_ref()));
         answer(cancel_tasks::cancel_tasks(self, request.into_inner()).await)
     }
 
     async fn retry(&self, request: Request<v1::RetryRequest>) -> Answer<v1::TaskAccepted> {
+        Note::about(request.extensions(), || {
+            format!("{} as {}", request.get_ref().task_id, request.get_ref().new_task_id)
+        });
         answer(retry::retry(self, request.into_inner()).await)
     }
 
@@ -134,10 +177,12 @@ impl v1::scheduler_server::Scheduler for Door {
     }
 
     async fn drain_worker(&self, request: Request<v1::DrainWorkerRequest>) -> Answer<v1::DrainWorkerResponse> {
+        Note::about(request.extensions(), || request.get_ref().worker_id.clone());
         answer(drain::drain(self, request.into_inner()).await)
     }
 
     async fn forget_worker(&self, request: Request<v1::ForgetWorkerRequest>) -> Answer<v1::ForgetWorkerResponse> {
+        Note::about(request.extensions(), || request.get_ref().worker_id.clone());
         answer(forget::forget(self, request.into_inner()).await)
     }
 
@@ -146,11 +191,35 @@ impl v1::scheduler_server::Scheduler for Door {
     }
 
     async fn pause_queue(&self, request: Request<v1::PauseQueueRequest>) -> Answer<v1::PauseQueueResponse> {
+        Note::about(request.extensions(), || request.get_ref().queue.clone());
         answer(pause::pause(self, request.into_inner()).await)
     }
 
     async fn resolve_task(&self, request: Request<v1::ResolveTaskRequest>) -> Answer<v1::ResolveTaskResponse> {
         answer(resolve::resolve(self, request.into_inner()).await)
+    }
+
+    async fn create_token(&self, request: Request<v1::CreateTokenRequest>) -> Answer<v1::CreateTokenResponse> {
+        let note = request.extensions().get::<Note>().cloned();
+        let answer = answer(tokens::create(self, request.into_inner()).await);
+        // Which one it is, is known afterwards.
+        if let (Some(note), Ok(answer)) = (note, &answer) {
+            note.add(answer.get_ref().token.as_ref().map(|token| token.id.clone()).unwrap_or_default(), None);
+        }
+        answer
+    }
+
+    async fn list_tokens(&self, _: Request<v1::ListTokensRequest>) -> Answer<v1::ListTokensResponse> {
+        Ok(Response::new(tokens::list(self)))
+    }
+
+    async fn revoke_token(&self, request: Request<v1::RevokeTokenRequest>) -> Answer<v1::RevokeTokenResponse> {
+        Note::about(request.extensions(), || request.get_ref().id.clone());
+        answer(tokens::revoke(self, request.into_inner()).await)
+    }
+
+    async fn watch_tokens(&self, _: Request<v1::WatchTokensRequest>) -> Answer<Out<v1::TokenTable>> {
+        self.stream(tokens::watch(self))
     }
 
     async fn health_check(&self, _: Request<v1::HealthCheckRequest>) -> Answer<v1::HealthCheckResponse> {

@@ -1,6 +1,6 @@
 //! Output: in from workers, out to readers.
 
-use super::{Door, Out};
+use super::{Bound, Door, Out};
 use crate::story::{Inlet, Stored};
 use domain::{AttemptId, AttemptNo, Error, Frame, FrameNo, Incarnation, Result, WorkerId};
 use futures_util::{Stream, StreamExt as _, stream};
@@ -17,13 +17,13 @@ const UNDER_WAY: usize = 64;
 type Pending = (BTreeMap<AttemptId, FrameNo>, Stored);
 
 /// Takes a worker's output, and acknowledges what is durable.
-pub(super) fn take(door: &Door, from: Streaming<v1::OutputFrames>) -> Out<v1::OutputAcks> {
+pub(super) fn take(door: &Door, from: Streaming<v1::OutputFrames>, bound: Bound) -> Out<v1::OutputAcks> {
     let (pending, acks) = mpsc::channel(UNDER_WAY);
     let (failed, failure) = mpsc::channel(1);
     let door = door.clone();
     let stopping = door.stopping.clone();
     tokio::spawn(async move {
-        if let Err(error) = read(&door, from, pending).await {
+        if let Err(error) = read(&door, from, pending, &bound).await {
             // The worker hears of it unless it has gone.
             let _ = failed.send(Err(wire::status(&error))).await;
         }
@@ -33,10 +33,16 @@ pub(super) fn take(door: &Door, from: Streaming<v1::OutputFrames>) -> Out<v1::Ou
 }
 
 /// Reads until the stream ends; ends as well when its acknowledgements go nowhere.
-async fn read(door: &Door, mut from: Streaming<v1::OutputFrames>, pending: mpsc::Sender<Pending>) -> Result<()> {
+async fn read(
+    door: &Door,
+    mut from: Streaming<v1::OutputFrames>,
+    pending: mpsc::Sender<Pending>,
+    bound: &Bound,
+) -> Result<()> {
     let mut inlet: Option<Inlet> = None;
     while let Some(Ok(message)) = from.next().await {
         let v1::OutputFrames { worker_id, incarnation, frames } = message;
+        bound.check(&worker_id)?;
         let frames = frames.into_iter().map(wire::worker::frame).collect::<Result<Vec<Frame>>>()?;
         let inlet = inlet.get_or_insert_with(|| {
             door.story.inlet(WorkerId::new(&worker_id), Incarnation(incarnation.as_str().into()))

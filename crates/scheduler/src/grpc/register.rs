@@ -1,6 +1,6 @@
 //! Register: a worker's stream. Its first message decides the dialect for the whole of it.
 
-use super::{Door, Out, legacy};
+use super::{Bound, Door, Out, legacy};
 use crate::mailbox::{Handle, Message, OrdersFrom};
 use domain::{Commit, Epoch, Error, Result};
 use engine::SessionId;
@@ -12,9 +12,13 @@ use v1::worker_response::Message as Said;
 use wire::v1;
 
 /// The headers leave at once; the first message is read afterwards.
-pub(super) async fn register(door: &Door, from: Streaming<v1::WorkerResponse>) -> Result<Out<v1::TaskAssignment>> {
+pub(super) async fn register(
+    door: &Door,
+    from: Streaming<v1::WorkerResponse>,
+    bound: Bound,
+) -> Result<Out<v1::TaskAssignment>> {
     let (session, orders) = door.mailbox.open().await?;
-    let listening = listen(door.mailbox.clone(), session, from);
+    let listening = listen(door.mailbox.clone(), session, from, bound);
     Ok(Box::pin(door.stopping.until(while_listening(listening, orders))))
 }
 
@@ -69,13 +73,27 @@ where
 }
 
 /// Puts into the mailbox what the worker says. Dropped with the stream, it says that the session is closed.
-async fn listen(mailbox: Handle, session: SessionId, mut from: Streaming<v1::WorkerResponse>) -> Result<()> {
+async fn listen(
+    mailbox: Handle,
+    session: SessionId,
+    mut from: Streaming<v1::WorkerResponse>,
+    bound: Bound,
+) -> Result<()> {
     let _closing = Closing { mailbox: mailbox.clone(), session };
     let mut dialect = None;
     while let Some(message) = from.next().await {
         // A broken connection is the end of the stream, not of the worker.
         let Ok(v1::WorkerResponse { message }) = message else { return Ok(()) };
         let said = message.ok_or_else(|| Error::field("message", "must not be missing"))?;
+        match &said {
+            Said::Hello(hello) => {
+                bound.check(&hello.worker_id)?;
+                bound.write(&hello.worker_id, "ok");
+            }
+            Said::Heartbeat(heartbeat) => bound.check(&heartbeat.worker_id)?,
+            // Of whoever this session is.
+            Said::Update(_) | Said::Progress(_) | Said::Result(_) => {}
+        }
         let baton = *dialect.get_or_insert(match &said {
             Said::Hello(_) => Some(true),
             Said::Heartbeat(_) => Some(false),

@@ -7,6 +7,7 @@ use crate::grpc::Door;
 use crate::mailbox::{Handle, Message, OrdersFrom, mailbox};
 use crate::retention::Retention;
 use crate::story;
+use crate::tokens::Tokens;
 use crate::view::Views;
 use domain::*;
 use service::{Readiness, Stopping};
@@ -52,7 +53,9 @@ impl Rig {
         };
         let core = tokio::spawn(core.run());
         let (stop, tracer) = (stopping.clone(), Default::default());
-        let door = Door { mailbox, reader, story, views: view, disk, receipts, readiness, stopping: stop, tracer };
+        let tokens = Tokens::load(mailbox.clone(), Arc::clone(&reader), Default::default()).unwrap();
+        let door =
+            Door { mailbox, reader, story, views: view, disk, receipts, tokens, readiness, stopping: stop, tracer };
         Self { door, stopping, core, next: AtomicU64::new(1), _dir: dir }
     }
 
@@ -74,7 +77,8 @@ impl Rig {
         let run = Some(v1::task_spec::Run::Shell(shell));
         let mut spec = v1::TaskSpec { name: "sample".into(), run, ..Default::default() };
         change(&mut spec);
-        let tasks = vec![v1::SubmitEntry { task_id: id.to_string(), spec: Some(wire::pack(&spec)) }];
+        let tasks =
+            vec![v1::SubmitEntry { task_id: id.to_string(), spec: Some(wire::pack(&spec)), ..Default::default() }];
         let request = v1::SubmitRequest { tasks, ..Default::default() };
         let accepted = self.door.submit(tonic::Request::new(request)).await.unwrap().into_inner();
         assert_eq!(accepted.tasks[0].task_id, id.to_string());

@@ -39,7 +39,7 @@ impl Running {
 
     pub async fn start_with(args: &[&str]) -> Self {
         let service =
-            Service::listen("Echo", ([127, 0, 0, 1], 0).into(), true, &options(args), &Tls::off()).await.unwrap();
+            Service::listen("Echo", ([127, 0, 0, 1], 0).into(), true, &options(args), &Tls::off(), false).await.unwrap();
         let (addr, readiness, stopping) = (service.addr(), service.readiness(), Stopping::new());
         let called = Arc::new(Notify::new());
         let handlers = v1::gateway_server::GatewayServer::new(Echo(Arc::clone(&called)));
@@ -168,6 +168,15 @@ impl v1::gateway_server::Gateway for Echo {
         Ok(Response::new(stream::empty().boxed()))
     }
     async fn list_workers(&self, _: Request<v1::ListWorkersRequest>) -> Answer<v1::ListWorkersResponse> {
+        Ok(Response::new(Default::default()))
+    }
+    async fn create_token(&self, _: Request<v1::CreateTokenRequest>) -> Answer<v1::CreateTokenResponse> {
+        Ok(Response::new(Default::default()))
+    }
+    async fn list_tokens(&self, _: Request<v1::ListTokensRequest>) -> Answer<v1::ListTokensResponse> {
+        Ok(Response::new(Default::default()))
+    }
+    async fn revoke_token(&self, _: Request<v1::RevokeTokenRequest>) -> Answer<v1::RevokeTokenResponse> {
         Ok(Response::new(Default::default()))
     }
     async fn resolve_task(&self, _: Request<v1::ResolveTaskRequest>) -> Answer<v1::ResolveTaskResponse> {

@@ -11,8 +11,8 @@ mod recount;
 
 use crate::{Expired, Expiry, Failure, Opened, Reader, Reason, Store};
 use domain::{
-    Ahead, Batch, ClassKey, Commit, Counts, Epoch, Event, Fact, Found, Frame, Loaded, Need, Task, TaskId, UnixMillis,
-    Want, WorkerId,
+    Ahead, Batch, ClassKey, Commit, Counts, Epoch, Event, Fact, Found, Frame, Loaded, Need, Task, TaskId, Token,
+    TokenId, UnixMillis, Want, WorkerId,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -50,6 +50,7 @@ struct Disk {
     offered: BTreeSet<String>,
     paused: BTreeSet<String>,
     draining: BTreeSet<WorkerId>,
+    tokens: BTreeMap<TokenId, Token>,
     faults: VecDeque<Fault>,
 }
 
@@ -160,6 +161,17 @@ impl Store for MemoryStore {
     fn commit_expiring(&mut self, batch: &Batch, step: &Expiry) -> Result<(Commit, Expired), Failure> {
         let commit = self.commit(batch)?;
         Ok((commit, self.disk().expire(step)))
+    }
+
+    fn keep_token(&mut self, epoch: Epoch, token: &Token, remove: &[TokenId]) -> Result<Commit, Failure> {
+        self.fence(epoch)?;
+        let mut disk = self.disk();
+        for id in remove {
+            disk.tokens.remove(id);
+        }
+        disk.tokens.insert(token.id, token.clone());
+        disk.commit += 1;
+        Ok(Commit(disk.commit))
     }
 
     fn reader(&self) -> Arc<dyn Reader> {

@@ -2,7 +2,7 @@
 
 use super::{Disk, MemoryStore};
 use crate::{Failure, Queue, Reader, spelling, spelling::Spelling, waiting};
-use domain::{ClassKey, Counts, Event, Frame, Page, PageRequest, Place, StateWord, Task, TaskId};
+use domain::{ClassKey, Counts, Event, Frame, Page, PageRequest, Place, StateWord, Task, TaskId, Token};
 use std::{collections::BTreeMap, sync::Arc};
 
 impl Reader for MemoryStore {
@@ -64,6 +64,12 @@ impl Reader for MemoryStore {
             StateWord::Completed | StateWord::Cancelled => false,
         });
         Ok(failed.map(|((_, index), _)| *index).collect())
+    }
+
+    fn tokens(&self) -> Result<Vec<Token>, Failure> {
+        let mut tokens: Vec<Token> = self.disk().tokens.values().cloned().collect();
+        tokens.sort_by_key(|token| (token.created, token.id));
+        Ok(tokens)
     }
 
     fn entries(&self, array: TaskId, ranks: &[u64]) -> Result<Vec<Arc<str>>, Failure> {

@@ -28,6 +28,7 @@ mod story;
 mod tallies;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod upgrade;
 mod watermark;
 
@@ -36,7 +37,8 @@ use crate::{Expired, Expiry, Failure, Opened, Reader, Reason, Store, Watermark};
 use apply::{Interned, uint};
 use checkpoint::Checkpoints;
 use domain::{
-    Ahead, Batch, Commit, Epoch, Error, Fact, Found, Kind, Loaded, Need, Result as DomainResult, UnixMillis, Want,
+    Ahead, Batch, Commit, Epoch, Error, Fact, Found, Kind, Loaded, Need, Result as DomainResult, Token, TokenId,
+    UnixMillis, Want,
 };
 use reader::SqliteReader;
 use rows::fault;
@@ -236,6 +238,16 @@ impl Store for SqliteStore {
             let commit = if conn.total_changes() == before { None } else { Some(accept::number(conn)?) };
             let commit = commit.or(acknowledged.as_ref().map(|mark| mark.commit)).unwrap_or_default();
             Ok((expired, accept::moved(conn, acknowledged.as_ref(), epoch, commit)?))
+        })
+    }
+
+    fn keep_token(&mut self, epoch: Epoch, token: &Token, remove: &[TokenId]) -> Result<Commit, Failure> {
+        let acknowledged = self.acknowledged.clone();
+        self.change(|conn, _| {
+            apply::fence(conn, epoch)?;
+            tokens::keep(conn, token, remove)?;
+            let commit = accept::number(conn)?;
+            Ok((commit, accept::moved(conn, acknowledged.as_ref(), epoch, commit)?))
         })
     }
 

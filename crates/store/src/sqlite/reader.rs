@@ -2,9 +2,9 @@
 
 use super::members::{self, Arrays};
 use super::rows::{Extent, fault, values};
-use super::{behind, list, named, open, queues, story, tallies};
+use super::{behind, list, named, open, queues, story, tallies, tokens};
 use crate::{Failure, Queue, Reader};
-use domain::{Counts, Event, Frame, Page, PageRequest, Task, TaskId};
+use domain::{Counts, Event, Frame, Page, PageRequest, Task, TaskId, Token};
 use rusqlite::Connection;
 use std::{path::PathBuf, sync::Arc, sync::Condvar, sync::Mutex, sync::MutexGuard, sync::PoisonError};
 
@@ -137,6 +137,10 @@ impl Reader for SqliteReader {
             Some(_) => values(conn, members::FAILED, [array.row_key()]),
             None => Ok(Vec::new()),
         })
+    }
+
+    fn tokens(&self) -> Result<Vec<Token>, Failure> {
+        self.with(tokens::tokens)
     }
 
     fn entries(&self, array: TaskId, ranks: &[u64]) -> Result<Vec<Arc<str>>, Failure> {

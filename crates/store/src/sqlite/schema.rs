@@ -6,7 +6,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 /// One step leads from the version that is its index to the next one: what SQL can do, then what it can't. Steps are never
 /// changed once released.
-const MIGRATIONS: [(&str, Upgrade); 3] = [(V1, nothing), (V2, upgrade::to_v2), (V3, nothing)];
+const MIGRATIONS: [(&str, Upgrade); 4] = [(V1, nothing), (V2, upgrade::to_v2), (V3, nothing), (V4, nothing)];
 
 type Upgrade = fn(&Connection) -> std::result::Result<(), crate::Failure>;
 
@@ -93,6 +93,14 @@ DROP TABLE tails_v1;
 /// Queued rows may have a `due_ms` as well: they wait for their first start no longer than that. Builds that don't know it
 /// would read such rows over and over, so they are kept away by the number.
 const V3: &str = "";
+
+/// Tokens. Builds that don't know them would let anybody in, so they are kept away by the number. `scopes` is
+/// `Scopes::code`.
+const V4: &str = "
+CREATE TABLE tokens(
+    id TEXT PRIMARY KEY, name TEXT NOT NULL, hash BLOB NOT NULL, scopes INTEGER NOT NULL, queue TEXT, worker TEXT,
+    created_ms INTEGER NOT NULL, expires_ms INTEGER, revoked_ms INTEGER) STRICT, WITHOUT ROWID;
+";
 
 /// Made once the rows of the older version are in place: filling a table that has indexes takes longer.
 pub(super) const V2_INDEXES: &str = "

@@ -6,7 +6,7 @@ mod backoff;
 
 use backoff::Backoff;
 use domain::limits;
-use service::Fatal;
+use service::{Bearer, Fatal};
 use std::time::Duration;
 use tls::Tls;
 use tokio::sync::mpsc;
@@ -14,6 +14,7 @@ use tokio_stream::{StreamExt as _, wrappers::ReceiverStream};
 use tokio_util::sync::CancellationToken;
 use tonic::{
     Status, Streaming,
+    service::interceptor::InterceptedService,
     transport::{Channel, Endpoint, Uri},
 };
 use wire::v1::{self, scheduler_client::SchedulerClient};
@@ -45,7 +46,14 @@ pub(crate) type OutputEvents = mpsc::Receiver<Event<v1::OutputFrames, v1::Output
 
 /// The scheduler's address, checked, and what this side shows of itself there.
 #[derive(Clone, Debug)]
-pub(crate) struct Target(Endpoint, Tls);
+pub(crate) struct Target {
+    endpoint: Endpoint,
+    tls: Tls,
+    bearer: Bearer,
+}
+
+/// A client of the scheduler, which says who the worker is.
+type Scheduler = SchedulerClient<InterceptedService<Channel, Bearer>>;
 
 impl Target {
     /// # Errors
@@ -61,18 +69,25 @@ impl Target {
         }
         let endpoint = Endpoint::from(uri).connect_timeout(CONNECT_WITHIN).tcp_nodelay(true);
         let endpoint = endpoint.http2_keep_alive_interval(PING).keep_alive_timeout(PING).keep_alive_while_idle(true);
-        Ok(Self(endpoint, tls.clone()))
+        Ok(Self { endpoint, tls: tls.clone(), bearer: Bearer::default() })
+    }
+
+    /// Its scheduler is told who calls.
+    pub fn with(self, bearer: Bearer) -> Self {
+        Self { bearer, ..self }
     }
 
     /// Whether the scheduler is on this machine.
     pub fn is_loopback(&self) -> bool {
-        let host = self.0.uri().host().unwrap_or_default().trim_matches(['[', ']']);
+        let host = self.endpoint.uri().host().unwrap_or_default().trim_matches(['[', ']']);
         host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
     }
 
-    async fn connect(&self) -> Result<SchedulerClient<Channel>, String> {
-        let channel = tls::connect(&self.0, &self.1).await.map_err(|error| said_of(&error))?;
-        let client = SchedulerClient::new(channel);
+    async fn connect(&self) -> Result<Scheduler, String> {
+        let channel = tls::connect(&self.endpoint, &self.tls).await.map_err(|error| said_of(&error))?;
+        // It may have been replaced since the last time.
+        self.bearer.refresh();
+        let client = SchedulerClient::with_interceptor(channel, self.bearer.clone());
         Ok(client.max_decoding_message_size(limits::MESSAGE_BYTES).max_encoding_message_size(limits::MESSAGE_BYTES))
     }
 }
@@ -80,21 +95,21 @@ impl Target {
 /// Keeps the session's stream open until nobody listens any more.
 pub(crate) fn session(target: Target) -> (SessionEvents, impl Future<Output = ()>) {
     let (events, receiver) = mpsc::channel(IN);
-    let call = async |mut client: SchedulerClient<Channel>, out| client.register_worker(out).await;
+    let call = async |mut client: Scheduler, out| client.register_worker(out).await;
     (receiver, keep_open(target, events, call))
 }
 
 /// Keeps the output stream open until nobody listens any more.
 pub(crate) fn output(target: Target) -> (OutputEvents, impl Future<Output = ()>) {
     let (events, receiver) = mpsc::channel(IN);
-    let call = async |mut client: SchedulerClient<Channel>, out| client.stream_output(out).await;
+    let call = async |mut client: Scheduler, out| client.stream_output(out).await;
     (receiver, keep_open(target, events, call))
 }
 
 async fn keep_open<Out, In>(
     target: Target,
     events: mpsc::Sender<Event<Out, In>>,
-    call: impl AsyncFn(SchedulerClient<Channel>, ReceiverStream<Out>) -> Result<tonic::Response<Streaming<In>>, Status>,
+    call: impl AsyncFn(Scheduler, ReceiverStream<Out>) -> Result<tonic::Response<Streaming<In>>, Status>,
 ) {
     let mut backoff = Backoff::default();
     while !events.is_closed() {
@@ -118,7 +133,7 @@ async fn keep_open<Out, In>(
 async fn once<Out, In>(
     target: &Target,
     events: &mpsc::Sender<Event<Out, In>>,
-    call: &impl AsyncFn(SchedulerClient<Channel>, ReceiverStream<Out>) -> Result<tonic::Response<Streaming<In>>, Status>,
+    call: &impl AsyncFn(Scheduler, ReceiverStream<Out>) -> Result<tonic::Response<Streaming<In>>, Status>,
     answered: &mut bool,
 ) -> Option<String> {
     let client = match target.connect().await {

@@ -252,6 +252,7 @@ impl server::Scheduler for Door {
     type StreamOutputStream = Out<v1::OutputAcks>;
     type WatchTaskStream = Out<v1::TaskEvent>;
     type ReadOutputStream = Out<v1::OutputChunk>;
+    type WatchTokensStream = Out<v1::TokenTable>;
 
     async fn register_worker(
         &self,
@@ -333,6 +334,27 @@ impl server::Scheduler for Door {
         no()
     }
     async fn pause_queue(&self, _: Request<v1::PauseQueueRequest>) -> Result<Response<v1::PauseQueueResponse>, Status> {
+        no()
+    }
+    async fn create_token(
+        &self,
+        _: Request<v1::CreateTokenRequest>,
+    ) -> Result<Response<v1::CreateTokenResponse>, Status> {
+        no()
+    }
+    async fn list_tokens(&self, _: Request<v1::ListTokensRequest>) -> Result<Response<v1::ListTokensResponse>, Status> {
+        no()
+    }
+    async fn revoke_token(
+        &self,
+        _: Request<v1::RevokeTokenRequest>,
+    ) -> Result<Response<v1::RevokeTokenResponse>, Status> {
+        no()
+    }
+    async fn watch_tokens(
+        &self,
+        _: Request<v1::WatchTokensRequest>,
+    ) -> Result<Response<Self::WatchTokensStream>, Status> {
         no()
     }
     async fn health_check(
