@@ -241,6 +241,8 @@ class Client:
             return error
         if isinstance(error, (ConnectionRefusedError, socket.gaierror)):
             return Unreachable(f"no gateway at {self.url}")
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return Unreachable(f"no gateway at {self.url}: its certificate is not good: {error.verify_message}")
         return Unreachable(f"the connection to the gateway at {self.url} broke: {error}; the outcome is unknown")
 
 

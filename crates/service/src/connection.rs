@@ -7,7 +7,7 @@ use crate::{
     http,
     limits::{
         HANDSHAKE_WITHIN, HANDSHAKES, HEAD_BYTES, HEADER_BYTES, HEADER_LINES, HEADERS_WITHIN, PING_EVERY, PING_TIMEOUT,
-        PROBE_AFTER, PROBE_EVERY, PROBES, RESETS_OF_OURS, RESETS_WAITING, SEND_BUFFER_BYTES, STREAMS, UNACKNOWLEDGED,
+        PROBE_AFTER, PROBE_EVERY, PROBES, RESETS_OF_OURS, RESETS_WAITING, SEND_BUFFER_BYTES, STREAMS,
     },
     peers::Guest,
     plain,
@@ -104,10 +104,7 @@ fn prepare(stream: &TcpStream) -> rustix::io::Result<()> {
     sockopt::set_socket_keepalive(stream, true)?;
     sockopt::set_tcp_keepidle(stream, PROBE_AFTER)?;
     sockopt::set_tcp_keepintvl(stream, PROBE_EVERY)?;
-    sockopt::set_tcp_keepcnt(stream, PROBES)?;
-    #[cfg(target_os = "linux")]
-    sockopt::set_tcp_user_timeout(stream, u32::try_from(UNACKNOWLEDGED.as_millis()).unwrap_or(u32::MAX))?;
-    Ok(())
+    sockopt::set_tcp_keepcnt(stream, PROBES)
 }
 
 /// `None`: it said nothing, or it was answered without TLS.

@@ -24,10 +24,11 @@ pub(crate) const HEAD_BYTES: usize = 64 * 1024;
 pub(crate) const HEADER_LINES: usize = 100;
 /// Calls at a time on one connection: a gateway carries all its watchers on one.
 pub(crate) const STREAMS: u32 = 16_384;
-/// Calls at a time of one address, on all its connections: as one connection, so that opening more of them gains nothing.
-/// This machine's own addresses have no such limit.
-pub(crate) const CALLS_OF_ADDRESS: usize = 16_384;
-/// Calls at a time of all: four such addresses. Further ones are refused at once, and told to come again.
+/// Calls at a time of one address, on all its connections: twice what one may have, because a gateway with a connection
+/// full of watchers has others for its calls. This machine's own addresses have no such limit.
+pub(crate) const CALLS_OF_ADDRESS: usize = 32_768;
+/// Calls at a time of all: two such addresses, at about 20 KiB each. Further ones are refused at once, and told to come
+/// again.
 pub(crate) const CALLS: usize = 65_536;
 /// Calls that were reset before they were looked at. A client that opens and resets faster than that does nothing else
 /// ("rapid reset", CVE-2023-44487), and its connection is closed.
@@ -47,10 +48,9 @@ pub(crate) const SEND_BUFFER_BYTES: usize = 512 * 1024;
 /// A peer of HTTP/2 that doesn't answer a ping within [`PING_TIMEOUT`] is gone.
 pub(crate) const PING_EVERY: Duration = Duration::from_secs(15);
 pub(crate) const PING_TIMEOUT: Duration = Duration::from_secs(15);
-/// Any peer that doesn't acknowledge what it was sent within this is gone: HTTP/1 has no pings, and the kernel's own
-/// patience is a quarter of an hour.
-pub(crate) const UNACKNOWLEDGED: Duration = Duration::from_secs(60);
-/// The same for a connection on which nothing is sent: the kernel asks after so long, so often, at such intervals.
+/// HTTP/1 has no pings: on a connection on which nothing is sent the kernel asks after so long, so often, at such intervals.
+/// While something is sent it has a patience of its own; a limit on that (TCP_USER_TIMEOUT) would also hit readers that
+/// are there and slow.
 pub(crate) const PROBE_AFTER: Duration = Duration::from_secs(30);
 pub(crate) const PROBE_EVERY: Duration = Duration::from_secs(10);
 pub(crate) const PROBES: u32 = 3;

@@ -13,7 +13,7 @@ const READ_BYTES: u64 = 64 * 1024;
 const HTTP2: &[u8] = b"PRI ";
 /// No settings, then GOAWAY: nothing was looked at, because of INADEQUATE_SECURITY (12).
 const GOAWAY: &[u8] = b"\0\0\0\x04\0\0\0\0\0\0\0\x2a\x07\0\0\0\0\0\0\0\0\0\0\0\0\x0cthis port speaks TLS: use https://";
-const ANSWER: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\
+const ANSWER: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\
     connection: close\r\n\r\n{\"error\": \"this port speaks TLS\", \"details\": \"use https:// and the CA that its certificate is from\"}";
 
 /// Answers in the caller's language and hangs up.

@@ -5,5 +5,6 @@
 mod calls;
 mod flags;
 mod fleet;
+mod python;
 mod refused;
 mod rotation;
