@@ -25,7 +25,7 @@ mod read;
 mod receipt;
 mod spec;
 
-pub use connect::{Client, GATEWAY_DEFAULT};
+pub use connect::{Access, Client, GATEWAY_DEFAULT};
 pub use error::{Error, Result};
 pub use read::{Output, Story};
 pub use spec::{handler, program, shell};

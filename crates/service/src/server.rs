@@ -1,7 +1,7 @@
 //! The accept loop: HTTP/1 and HTTP/2 on one port, bounded, ending gracefully.
 
 use crate::{
-    Api, Fatal, Peer, Service, Stopping,
+    Api, Fatal, Service, Stopping,
     api::Health,
     connection::{Shared, connection},
     descriptors, http,

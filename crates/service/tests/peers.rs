@@ -10,7 +10,8 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
 };
 use service::{
-    Api, Options, Peer, PeerName, Service, Stopping, TlsOptions,
+    Api, Gate, Options, Peer, PeerName, Service, Stopping, TlsOptions,
+    auth::guarded,
     ca::{Authority, CA_DAYS, DAYS, Issued},
 };
 use std::{net::SocketAddr, path::Path, sync::Arc};
@@ -37,7 +38,7 @@ async fn running(dir: &Path) -> (SocketAddr, Stopping) {
     let service = Service::listen("Echo", ([127, 0, 0, 1], 0).into(), true, &flags.service, &tls, false).await.unwrap();
     let (addr, stopping) = (service.addr(), Stopping::new());
     let routes = Router::new().route("/who", get(async |Extension(peer): Extension<Peer>| format!("{:?}", peer.name)));
-    let stop = stopping.clone();
+    let (routes, stop) = (guarded(routes, &Gate::default(), &[]), stopping.clone());
     tokio::spawn(async move { service.serve(Api::plain(routes), &stop).await.unwrap() });
     (addr, stopping)
 }

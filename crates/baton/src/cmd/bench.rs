@@ -1,7 +1,6 @@
 //! `baton bench`: how fast it is, on this machine, with this disk.
 
 use crate::{
-    Door,
     bench::{self, Noop, Services, Setting},
     exit::ExitStatus,
     failure::Failure,

@@ -106,7 +106,8 @@ impl Scheduler {
 
     pub async fn start(&self, addr: SocketAddr) -> RunningScheduler {
         let gateway: gateway::Options = service::parse_from(["x"]).unwrap();
-        let service = Service::listen("Scheduler", addr, true, &gateway.service, &service::Tls::off(), false).await.unwrap();
+        let service =
+            Service::listen("Scheduler", addr, true, &gateway.service, &service::Tls::off(), false).await.unwrap();
         let (addr, stopping) = (service.addr(), Stopping::new());
         let server = v1::scheduler_server::SchedulerServer::new(self.clone());
         let server = server.max_decoding_message_size(domain::limits::MESSAGE_BYTES);

@@ -38,8 +38,9 @@ impl Running {
     }
 
     pub async fn start_with(args: &[&str]) -> Self {
-        let service =
-            Service::listen("Echo", ([127, 0, 0, 1], 0).into(), true, &options(args), &Tls::off(), false).await.unwrap();
+        let service = Service::listen("Echo", ([127, 0, 0, 1], 0).into(), true, &options(args), &Tls::off(), false)
+            .await
+            .unwrap();
         let (addr, readiness, stopping) = (service.addr(), service.readiness(), Stopping::new());
         let called = Arc::new(Notify::new());
         let handlers = v1::gateway_server::GatewayServer::new(Echo(Arc::clone(&called)));
