@@ -50,7 +50,7 @@ impl Client {
             .keep_alive_timeout(PING_TIMEOUT)
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
-        let receipts = Receipts::new(std::env::var("TRACEPARENT").ok());
+        let receipts = Receipts::new(std::env::var("TRACEPARENT").ok(), std::env::var("TRACESTATE").ok());
         let gateway = GatewayClient::with_interceptor(endpoint.connect_lazy(), receipts.clone())
             .max_decoding_message_size(limits::MESSAGE_BYTES)
             .max_encoding_message_size(limits::MESSAGE_BYTES);

@@ -11,19 +11,24 @@ const RECEIPT: &str = "baton-receipt";
 
 /// The metadata that says where a call stands in a trace.
 const TRACEPARENT: &str = "traceparent";
+/// And what goes with that.
+const TRACESTATE: &str = "tracestate";
 
 /// The last one, which clones share; and the place in a trace that all calls are made from.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Receipts {
     last: Arc<Mutex<Option<MetadataValue<Ascii>>>>,
     place: Option<MetadataValue<Ascii>>,
+    state: Option<MetadataValue<Ascii>>,
 }
 
 impl Receipts {
-    /// None yet. `place` is a `traceparent`; what is none is left out.
-    pub fn new(place: Option<String>) -> Self {
-        let place = place.and_then(|place| MetadataValue::try_from(place).ok());
-        Self { last: Arc::default(), place }
+    /// None yet. `place` is a `traceparent`, `state` the `tracestate` that goes with it; what is none is left out.
+    pub fn new(place: Option<String>, state: Option<String>) -> Self {
+        let metadata = |text: Option<String>| text.and_then(|text| MetadataValue::try_from(text).ok());
+        let place = metadata(place);
+        let state = metadata(state).filter(|_| place.is_some());
+        Self { last: Arc::default(), place, state }
     }
 
     /// Keeps the newest.
@@ -44,6 +49,9 @@ impl Interceptor for Receipts {
         }
         if let Some(place) = &self.place {
             request.metadata_mut().insert(TRACEPARENT, place.clone());
+        }
+        if let Some(state) = &self.state {
+            request.metadata_mut().insert(TRACESTATE, state.clone());
         }
         Ok(request)
     }

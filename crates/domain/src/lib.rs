@@ -44,7 +44,7 @@ pub use spec::{HandlerRun, IdempotencyKey, Run, ShellRun, Spec};
 pub use state::{Final, State, StateWord, Wait};
 pub use task::Task;
 pub use time::{Due, Monotonic, Now, UnixMillis};
-pub use trace::TraceContext;
+pub use trace::{TraceContext, check_trace_state};
 pub use wait::WaitReason;
 pub use worker::{HeldAttempt, HeldPhase, Hello, KillLevel, Offer, Report, ReportKind, WorkerSnapshot, WorkerStatus};
 pub use write::{Batch, Commit, Tally, Write};

@@ -8,8 +8,8 @@ use tokio::task::futures::TaskLocalFuture;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::{Request, Status, server::NamedService, service::Interceptor};
 
-/// The metadata's name.
-const RECEIPT: &str = "baton-receipt";
+/// The name of the metadata, and of the header.
+pub(crate) const RECEIPT: &str = "baton-receipt";
 
 /// The metadata that says where a call stands in a trace.
 const TRACEPARENT: &str = "traceparent";

@@ -43,10 +43,11 @@ impl Service {
         let stop_timeout = options.stop_timeout;
         let (tracer, exporter) = Tracer::new(name, options)?;
         let (readiness, prints, front) = (Readiness::default(), true, false);
+        readiness.listens("grpc", addr);
         Ok(Self { name, listener, addr, guard, readiness, stop_timeout, prints, tracer, exporter, front })
     }
 
-    /// A second port of the same service: as ready as the first, and silent. `flag` is what its address is chosen with.
+    /// A second port of the same service, for HTTP: as ready as the first, and silent. `flag` is what its address is chosen with.
     ///
     /// # Errors
     /// As [`Self::listen`].
@@ -54,6 +55,7 @@ impl Service {
         let (listener, addr) = take(addr, true, flag, options).await?;
         let guard = Guard::new(addr, &options.public_host, &options.allow_origin);
         let (name, stop_timeout, readiness) = (self.name, self.stop_timeout, self.readiness());
+        readiness.listens("http", addr);
         // The first port's exporter sends the spans of both.
         let (tracer, exporter, prints, front) = (self.tracer.clone(), None, false, self.front);
         Ok(Self { name, listener, addr, guard, readiness, stop_timeout, prints, tracer, exporter, front })
