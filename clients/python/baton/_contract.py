@@ -91,6 +91,8 @@ def _start(start: Any) -> session.Start:
         payload=spec.payload,
         entry=start.entry if start.HasField("entry") else None,
         timeout=timeout,
+        traceparent=spec.traceparent,
+        tracestate=spec.tracestate,
     )
 
 

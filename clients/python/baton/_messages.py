@@ -56,6 +56,8 @@ class Start:
     payload: bytes
     entry: str | None = None
     timeout: float | None = None
+    traceparent: str = ""
+    tracestate: str = ""
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,8 @@ class Context:
         entry: Optional[str] = None,
         due: Optional[float] = None,
         progressed: Callable[["Context", int, str], None] = lambda *_: None,
+        traceparent: str = "",
+        tracestate: str = "",
     ) -> None:
         self.task_id = task_id
         """The task; of an array's member `ARRAY.INDEX`."""
@@ -37,6 +39,10 @@ class Context:
         """Which attempt of it, from 1."""
         self.entry = entry
         """The entry of an array's member; None if the array has none."""
+        self.traceparent = traceparent
+        """The attempt's place in a trace (W3C): for the calls that it makes, and as TRACEPARENT for processes that it starts."""
+        self.tracestate = tracestate
+        """What goes with it; empty if whoever asked for the task said none."""
         self._due = due
         self._progressed = progressed
         self._ended = threading.Event()

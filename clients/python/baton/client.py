@@ -7,7 +7,8 @@
     for event in client.watch(task_id):
         print(event)
 
-It speaks HTTP with the gateway and needs nothing but the standard library. A client may be used by several threads.
+It speaks HTTP with the gateway and needs nothing but the standard library. A client may be used by several threads. It keeps
+a connection for its next call; `close` ends that, or leaving a `with` block.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ import base64
 import json
 import os
 import socket
-import ssl
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPResponse
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
+from ._connections import Connections
 from ._errors import Error, Refused, Unreachable, refusal
 from ._events import Event, OutputEvent, ProgressEvent, StateEvent, parse, told
 from ._spec import Spec
@@ -110,8 +111,23 @@ class Client:
         self.url = url.rstrip("/")
         self._patience = patience
         self._parts = parts
-        self._tls = ssl.create_default_context(cafile=ca) if parts.scheme == "https" else None
+        self._connections = Connections(parts, ca)
         self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+
+    def close(self) -> None:
+        """Closes what is kept for further calls, which may come all the same. Streams go on."""
+        self._connections.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        # Of one that could not be made there is nothing.
+        if hasattr(self, "_connections"):
+            self.close()
 
     # ------------------------------------------------------------ the verbs
 
@@ -162,7 +178,7 @@ class Client:
         while True:
             opened = False
             try:
-                answer = self._open("GET", f"{_path(task_id)}/events", after=after, within=_SILENCE)
+                answer = self._open(f"{_path(task_id)}/events", after)
                 opened = True
                 if answer.status == 204:
                     return
@@ -199,35 +215,34 @@ class Client:
         return json.loads(self._call(method, path, body))
 
     def _call(self, method: str, path: str, body: Any = None) -> bytes:
+        connection, used = self._connections.take(_CALL_WITHIN)
         try:
-            with self._open(method, path, body) as answer:
-                return answer.read()
+            answer = self._send(connection, method, path, body)
+            data = answer.read()
         except (OSError, HTTPException) as error:
+            connection.close()
+            # It was closed when nothing was asked on it; what only looks may be asked again.
+            if used and method == "GET" and not isinstance(error, TimeoutError):
+                return self._call(method, path, body)
             raise self._lost(error) from error
-
-    def _open(
-        self, method: str, path: str, body: Any = None, after: str = "", within: float = _CALL_WITHIN
-    ) -> HTTPResponse:
-        """The answer, of which only the head is read; raises Refused if it is one."""
-        host, port = self._parts.hostname or "", self._parts.port
-        if self._tls is None:
-            connection = HTTPConnection(host, port, timeout=within)
+        except BaseException:
+            connection.close()
+            raise
+        if answer.will_close:
+            connection.close()
         else:
-            connection = HTTPSConnection(host, port, timeout=within, context=self._tls)
-        headers = dict(self._headers)
-        if after:
-            headers["Last-Event-ID"] = after
-        data = None
-        if body is not None:
-            headers["Content-Type"] = "application/json"
-            data = json.dumps(body).encode()
-        # One call a connection: it closes with its answer, and no thread waits for another.
-        headers["Connection"] = "close"
+            self._connections.keep(connection)
+        if answer.status >= 400:
+            raise refusal(answer.status, data)
+        return data
+
+    def _open(self, path: str, after: str) -> HTTPResponse:
+        """A stream, of which only the head is read, on a connection of its own; raises Refused if it is none."""
+        connection = self._connections.new(_SILENCE)
+        # It closes with its answer.
+        headers = {"Connection": "close", **({"Last-Event-ID": after} if after else {})}
         try:
-            connection.request(method, self._parts.path.rstrip("/") + path, data, headers)
-            if connection.sock is not None:
-                connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            answer = connection.getresponse()
+            answer = self._send(connection, "GET", path, None, headers)
         except BaseException:
             connection.close()
             raise
@@ -235,6 +250,17 @@ class Client:
             with answer:
                 raise refusal(answer.status, answer.read())
         return answer
+
+    def _send(
+        self, connection: HTTPConnection, method: str, path: str, body: Any, headers: dict[str, str] | None = None
+    ) -> HTTPResponse:
+        headers = {**self._headers, **(headers or {})}
+        data = None
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+            data = json.dumps(body).encode()
+        connection.request(method, self._parts.path.rstrip("/") + path, data, headers)
+        return connection.getresponse()
 
     def _lost(self, error: Exception) -> Error:
         if isinstance(error, Error):

@@ -33,6 +33,7 @@ from typing import Any, Callable, Mapping
 from . import _contract, _session, _transport
 from ._data_dir import DataDir, DataDirError, since_boot_ns
 from ._run import Cancelled, Context, Handler, Outcome, run
+from ._trace import place
 from ._version import VERSION
 
 __all__ = ["Cancelled", "Context", "Worker", "WorkerError"]
@@ -291,7 +292,8 @@ class Worker:
             return self._session.refused(start.attempt, f"this worker has no handler {start.name}")
         began = time.monotonic()
         due = began + start.timeout if start.timeout else None
-        context = Context(start.attempt.task_id, start.attempt.number, start.entry, due, self._progressed)
+        trace = {"traceparent": place(start.attempt, start.traceparent), "tracestate": start.tracestate}
+        context = Context(start.attempt.task_id, start.attempt.number, start.entry, due, self._progressed, **trace)
         running = _Running(context, began, due, timeout_ms=int((start.timeout or 0) * 1000))
         self._running[start.attempt] = running
         # Members of an array share one payload; where there is none, each reads its entry.

@@ -1,7 +1,9 @@
 """The client against a real gateway with one worker, `w0`, and a handler `reverse`: `BATON_HTTP=http://127.0.0.1:8080`."""
 
 import os
+import socket
 import unittest
+from concurrent.futures import ThreadPoolExecutor
 
 from baton import Client, NotFound, OutputEvent, ProgressEvent, Refused, StateEvent, Unreachable
 from baton import array, handler, program, shell
@@ -15,6 +17,7 @@ ABSENT = "0199a0b2-6d1c-7000-8a4f-3c2b1d0e9f88"
 class Verbs(unittest.TestCase):
     def setUp(self):
         self.client = Client(GATEWAY or "", token="none is asked for yet")
+        self.addCleanup(self.client.close)
 
     def run_to_end(self, spec):
         return self.client.wait(self.client.submit(spec).task_id)
@@ -82,6 +85,33 @@ class Verbs(unittest.TestCase):
         self.assertEqual(len(self.client.explain(accepted.task_id)["waiting_for"]), 1)
         self.assertTrue(self.client.cancel(accepted.task_id))
         self.assertIn("w0", [worker["worker_id"] for worker in self.client.workers()])
+
+    def test_a_call_uses_the_connection_of_the_one_before(self):
+        def sockets():
+            return [connection.sock.getsockname() for connection, _ in self.client._connections._kept]
+
+        task_id = self.client.submit(shell("true")).task_id
+        first = sockets()
+        self.client.wait(task_id)
+        with self.assertRaises(NotFound):
+            self.client.get(ABSENT)
+        self.client.retry(task_id)
+        self.assertEqual((len(first), sockets()), (1, first))
+        # One that was closed meanwhile is noticed, whatever is asked.
+        for call in (lambda: self.client.get(task_id), lambda: self.client.submit(shell("true"))):
+            self.client._connections._kept[0][0].sock.shutdown(socket.SHUT_RDWR)
+            call()
+            self.assertNotEqual(sockets(), first)
+            first = sockets()
+        self.client.close()
+        self.assertEqual(sockets(), [])
+
+    def test_threads_have_connections_of_their_own_and_leave_few_behind(self):
+        task_id = self.client.submit(shell("true")).task_id
+        with ThreadPoolExecutor(16) as threads:
+            tasks = list(threads.map(lambda _: self.client.get(task_id).task_id, range(200)))
+        self.assertEqual(set(tasks), {task_id})
+        self.assertLessEqual(len(self.client._connections._kept), 4)
 
     def test_errors_say_what_is_wrong(self):
         for call in (self.client.get, self.client.cancel, self.client.retry, self.client.output):

@@ -8,6 +8,7 @@ try:
     from baton import _contract as contract
     from baton import _session as session
     from baton._data_dir import DataDir, DataDirError
+    from baton._trace import place
     from baton._transport import target
     from baton.worker import Worker
 except ModuleNotFoundError as error:
@@ -26,6 +27,19 @@ def start(**fields):
     return contract.order_batch(assignment(orders=[order])).orders[0]
 
 
+class Traces(unittest.TestCase):
+    def test_a_place_is_the_callers_or_called_like_the_task(self):
+        task = "018bcfe5-6800-7000-8000-00000000000a"
+        self.assertEqual(place(session.AttemptId(task, 1), "00-1"), "00-1")
+        spans = set()
+        for task_id in (task, f"{task}.0", f"{task}.7"):
+            for number in (1, 2):
+                said = place(session.AttemptId(task_id, number), "")
+                self.assertRegex(said, f"^00-{task.replace('-', '')}-[0-9a-f]{{16}}-00$")
+                spans.add(said)
+        self.assertEqual(len(spans), 6)
+
+
 class Wire(unittest.TestCase):
     def test_a_start_is_read_with_its_timeout_and_entry(self):
         table = [
@@ -39,6 +53,8 @@ class Wire(unittest.TestCase):
                 read = start(spec={"name": "n", "payload": b"\0", **spec})
                 self.assertEqual(read, session.Start(A, "n", b"\0", None, timeout))
         self.assertEqual(start(spec={"name": "n"}, entry="").entry, "")
+        traced = start(spec={"name": "n", "traceparent": "00-1", "tracestate": "a=1"})
+        self.assertEqual((traced.traceparent, traced.tracestate), ("00-1", "a=1"))
         self.assertEqual(start(spec={"name": "n", "shell": {"command": "true"}}).name, "", "it is no handler's")
 
     def test_what_is_not_understood_is_refused(self):

@@ -31,6 +31,10 @@ export interface DockerOptions {
   image?: string;
   /** The container: `start`, `stop` and `logs` need it. */
   id?: string;
+  /** For `run`: instead of the image's own command. */
+  command?: string[];
+  /** For `run`: added to the image's environment. */
+  env?: Record<string, string>;
   /** Seconds. */
   timeout?: number;
 }

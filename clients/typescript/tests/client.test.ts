@@ -37,6 +37,30 @@ test("executeShell gives the task's id, and a stream of all that happens to it",
   assert.equal(stream.readyState, TaskStream.CLOSED);
 });
 
+// With a Docker engine that has this image and a container `box`, which says where it is from and ends with 5.
+const image = process.env["BATON_DOCKER_IMAGE"];
+const docker = { skip: options.skip || (image === undefined ? "BATON_DOCKER_IMAGE is not set" : false) };
+
+test("executeDocker runs, starts, stops and reads containers", docker, async () => {
+  const command = ["sh", "-c", "echo $A; exit 3"];
+  type Call = Parameters<TaskClient["executeDocker"]>;
+  const table: [Call, string, number, string][] = [
+    [["w0", "run", { image: image ?? "", command, env: { A: "b c" } }, 60], "FAILURE", 3, "b c\n"],
+    [[undefined, "start", "box"], "FAILURE", 5, "from the box\n"],
+    [["", "logs", { id: "box", timeout: 60 }], "SUCCESS", 0, "from the box\n"],
+    [["w0", "stop", "box", 60], "SUCCESS", 0, ""],
+    [["w0", "logs", "nowhere"], "FAILURE", -1, ""],
+  ];
+  for (const [call, status, code, output] of table) {
+    const { taskId, stream } = await client.executeDocker(...call);
+    const seen = await responses(stream);
+    const last = seen.at(-1);
+    const found = [last?.status, last?.result.data.exit_code, written(seen.map(({ result }) => result.data), "stdout")];
+    assert.deepEqual(found, [status, code, output], `${call[1]}: ${(await client.getTaskStatus(taskId)).message}`);
+  }
+  await assert.rejects(client.executeDocker("w0", "run", ""), (error: TaskError) => /^image: /.test(error.message));
+});
+
 test("a stream tells of its end, and one that was seen to its end ends at once", options, async () => {
   const { taskId, stream } = await client.executeShell(undefined, "true");
   let lastEventId = "";

@@ -99,6 +99,7 @@ impl TaskOptions {
             on_lost: on_lost.into(),
             start_within_ms: 0,
             traceparent: String::new(),
+            tracestate: String::new(),
             run: None,
         };
         Ok(Defaults { spec, env: map("--env", env)? })

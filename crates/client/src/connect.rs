@@ -65,9 +65,10 @@ impl Client {
             Some(ca) => Tls::load(Files { ca: Some(ca.to_owned()), ca_flag: "ca", ..Files::default() })
                 .map_err(|error| Error::Answer(domain::Error::new(Kind::Invalid, error.to_string())))?,
         };
+        let env = |name| std::env::var(name).ok();
         let no_token = || Error::Answer(domain::Error::field("token", "contains what no token contains"));
         let token = token.map(|token| bearer(token).ok_or_else(no_token)).transpose()?;
-        Self::over(url, tls, Receipts::new(std::env::var("TRACEPARENT").ok(), token))
+        Self::over(url, tls, Receipts::new(env("TRACEPARENT"), env("TRACESTATE"), token))
     }
 
     /// Another connection to the same gateway, of whichever runtime this is called in.

@@ -11,12 +11,15 @@ const RECEIPT: &str = "baton-receipt";
 
 /// The metadata that says where a call stands in a trace.
 const TRACEPARENT: &str = "traceparent";
+/// And what goes with that.
+const TRACESTATE: &str = "tracestate";
 
 /// The last one, which clones share; and the place in a trace that all calls are made from.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Receipts {
     last: Arc<Mutex<Option<MetadataValue<Ascii>>>>,
     place: Option<MetadataValue<Ascii>>,
+    state: Option<MetadataValue<Ascii>>,
     token: Option<MetadataValue<Ascii>>,
 }
 
@@ -28,10 +31,13 @@ pub(crate) fn bearer(token: &str) -> Option<MetadataValue<Ascii>> {
 }
 
 impl Receipts {
-    /// None yet. `place` is a `traceparent`; what is none is left out. `token` is what [`bearer`] gives.
-    pub fn new(place: Option<String>, token: Option<MetadataValue<Ascii>>) -> Self {
-        let place = place.and_then(|place| MetadataValue::try_from(place).ok());
-        Self { last: Arc::default(), place, token }
+    /// None yet. `place` is a `traceparent`, `state` the `tracestate` that goes with it; what is none is left out. `token` is
+    /// what [`bearer`] gives.
+    pub fn new(place: Option<String>, state: Option<String>, token: Option<MetadataValue<Ascii>>) -> Self {
+        let metadata = |text: Option<String>| text.and_then(|text| MetadataValue::try_from(text).ok());
+        let place = metadata(place);
+        let state = metadata(state).filter(|_| place.is_some());
+        Self { last: Arc::default(), place, state, token }
     }
 
     /// For another connection of the same caller: it has been told nothing yet.
@@ -57,6 +63,9 @@ impl Interceptor for Receipts {
         }
         if let Some(place) = &self.place {
             request.metadata_mut().insert(TRACEPARENT, place.clone());
+        }
+        if let Some(state) = &self.state {
+            request.metadata_mut().insert(TRACESTATE, state.clone());
         }
         if let Some(token) = &self.token {
             request.metadata_mut().insert("authorization", token.clone());

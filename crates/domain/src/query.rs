@@ -10,6 +10,8 @@ pub struct TaskFilter {
     pub states: Vec<StateWord>,
     /// Last or now on this worker.
     pub worker: Option<WorkerId>,
+    /// With `worker`: also what waits for it and was never on any.
+    pub waiting: bool,
     /// Exactly this name.
     pub name: Option<String>,
     /// Exactly this queue.

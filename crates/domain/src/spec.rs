@@ -36,6 +36,8 @@ pub struct Spec {
     pub start_within: Option<Duration>,
     /// The span of whoever asked for it. Of no meaning to the task: the same wish from elsewhere is the same wish.
     pub trace: Option<TraceContext>,
+    /// What goes with `trace`, as `tracestate` says it; else empty.
+    pub trace_state: String,
 }
 
 /// The key under which repeated submits are one task, and a hash of what was submitted.

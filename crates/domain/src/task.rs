@@ -87,6 +87,11 @@ impl Task {
         self.worker().or(self.spec.worker.as_ref().filter(|_| self.id.index().is_none()))
     }
 
+    /// Whether no worker has ever had it; of an array, none of its members.
+    pub fn is_untouched(&self) -> bool {
+        if self.array.is_some() { matches!(self.state, State::Pending(_)) } else { self.latest().is_none() }
+    }
+
     /// When something is due though nobody acts: the end of a wait for time, or of a queued task's patience.
     pub fn due(&self) -> Option<Due> {
         match &self.state {

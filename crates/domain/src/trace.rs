@@ -5,6 +5,8 @@ use std::{fmt, str::FromStr};
 
 /// The flag of traces that are recorded.
 const SAMPLED: u8 = 1;
+/// Characters of a `tracestate`: as many as W3C wants everybody to pass on.
+const STATE_CHARS: usize = 512;
 
 /// A span of a trace, as `traceparent` names it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,6 +51,22 @@ impl TraceContext {
     pub fn span_id(&self) -> String {
         hex(&self.span)
     }
+}
+
+/// Checks a `tracestate`: entries of the form `key=value` with commas between them. What they mean is for those who wrote them.
+///
+/// # Errors
+/// [`crate::Kind::Invalid`]: it is none.
+pub fn check_trace_state(text: &str) -> Result<()> {
+    let wrong = |what: &str| Err(Error::field("tracestate", what));
+    if text.len() > STATE_CHARS {
+        return wrong(&format!("is over {STATE_CHARS} characters"));
+    }
+    if !text.chars().all(|c| c == ' ' || c.is_ascii_graphic()) {
+        return wrong("must be printable ASCII");
+    }
+    let entry = |entry: &str| entry.is_empty() || entry.split_once('=').is_some_and(|(key, _)| !key.is_empty());
+    if text.split(',').map(str::trim).all(entry) { Ok(()) } else { wrong("is not of the form key=value,key=value") }
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -131,6 +149,18 @@ mod tests {
         for text in bad {
             let error = text.parse::<TraceContext>().unwrap_err();
             assert!(error.text().starts_with("traceparent: "), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_state_is_a_list_of_keys_and_values() {
+        let longest = format!("k={}", "v".repeat(STATE_CHARS - 2));
+        for good in ["", "a=1", "rojo=00f067aa0ba902b7, congo=t61rc=WkgMzE,,t@v=", &longest] {
+            assert_eq!(check_trace_state(good), Ok(()), "{good}");
+        }
+        for bad in ["a", "=1", "a=1,b", "a=\n", "ß=1", &format!("{longest}v")] {
+            let error = check_trace_state(bad).unwrap_err();
+            assert!(error.text().starts_with("tracestate: "), "{bad}: {error}");
         }
     }
 

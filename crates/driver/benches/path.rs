@@ -53,6 +53,7 @@ fn calls(tasks: usize) -> Vec<Vec<NewTask>> {
         start_within: None,
         array: None,
         trace: None,
+        trace_state: String::new(),
     };
     let id = |n: usize| TaskId::from_parts(1_000 + (n >> 14) as u64, 0, (n & 0x3fff) as u16, n as u64);
     let new = |n| NewTask { id: id(n), spec: Arc::new(spec(n)), entries: Vec::new(), retry: None };

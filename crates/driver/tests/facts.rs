@@ -29,6 +29,7 @@ fn spec() -> Spec {
         start_within: None,
         array: None,
         trace: None,
+        trace_state: String::new(),
     }
 }
 

@@ -45,8 +45,21 @@ fn a_draining_worker_is_given_nothing_until_that_is_undone() {
     cluster.start_scheduler();
     becomes(&cluster, "w0", "draining");
     waits_for(&cluster, &pinned, "workers_draining");
+    // It waits for w0, and isn't w0's.
+    let of = |args: &[&str]| json(&cluster, &[&["list", "--worker", "w0"], args].concat());
+    assert_eq!(of(&[]).as_array().map(Vec::len), Some(0));
+    assert_eq!(of(&["--waiting"])[0]["task_id"], pinned.as_str());
+    assert_eq!(said(&cluster, &["cancel", "--worker", "w0"]).1, "0 cancelled, 0 cancelling\n");
+    let http = e2e::http::get(cluster.http_address, "/agents/w0/tasks").json();
+    assert_eq!(http["tasks"][0]["task_id"], pinned.as_str(), "the older call shows both: {http}");
+    let other = accepted(&cluster, &["--quiet", "--worker", "w9", "--", "true"]);
+    assert_eq!(said(&cluster, &["cancel", "--worker", "w9", "--waiting"]).1, "1 cancelled, 0 cancelling\n");
+    assert_eq!(json(&cluster, &["get", &other])["state"], "cancelled");
+    assert_eq!(said(&cluster, &["list", "--waiting"]).0, Some(2), "waiting for whom?");
     assert_eq!(said(&cluster, &["drain", "--undo", "w0"]).1, "w0 connected, 0 running\n");
     assert_eq!(said(&cluster, &["watch", &pinned]).0, Some(0));
+    let of = json(&cluster, &["list", "--worker", "w0"]);
+    assert_eq!((of.as_array().map(Vec::len), &of[0]["task_id"]), (Some(1), &pinned.as_str().into()), "now it is: {of}");
 }
 
 #[test]

@@ -123,6 +123,27 @@ async fn a_gateway_without_scheduler_says_what_it_waits_for() {
 }
 
 #[test]
+fn a_port_that_nobody_chose_is_found_by_the_one_that_is_printed() {
+    let cluster = Cluster::empty();
+    let mut command = std::process::Command::new(e2e::binary("gateway"));
+    command.args(["--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"]);
+    command.args(["--scheduler", &format!("http://{}", cluster.scheduler_address)]);
+    let mut gateway = Process::start("gateway", cluster.dir(), &mut command);
+    let printed = gateway.listening();
+    // It says so before it is ready, too.
+    let (code, body) = http(printed, "/readyz", "localhost");
+    let said: serde_json::Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((code, &said["listening"]["grpc"]), (503, &printed.to_string().into()), "{said}");
+    let web: std::net::SocketAddr = said["listening"]["http"].as_str().unwrap().parse().unwrap();
+    assert_ne!(web.port(), printed.port());
+    let (_, again) = http(web, "/readyz", "localhost");
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&again).unwrap()["listening"], said["listening"]);
+    assert_eq!(http(web, "/openapi.json", "localhost").0, 200);
+    gateway.signal(rustix::process::Signal::TERM);
+    assert_eq!(gateway.line(), "Gateway service stopped", "two lines in all");
+}
+
+#[test]
 fn every_port_answers_health_readiness_and_metrics_and_no_foreign_host() {
     let mut cluster = Cluster::start(0);
     let mut worker = Process::start("w0", cluster.dir(), &mut cluster.worker_command(0));

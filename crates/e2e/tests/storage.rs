@@ -318,11 +318,36 @@ async fn the_doctor_looks_at_what_there_is() {
     let data = cluster.data_dir().display().to_string();
     let looked = json(&cluster, &["doctor", "--data-dir", &data, "--min-free-disk", "0"]);
     let findings = looked["findings"].as_array().unwrap();
-    for name in
-        ["version", "gateway", "worker", "sqlite", "open files", "disk", "ballast", "fsync", "store", "watermark"]
-    {
+    for name in [
+        "version",
+        "gateway",
+        "worker",
+        "docker",
+        "sqlite",
+        "open files",
+        "disk",
+        "ballast",
+        "fsync",
+        "store",
+        "watermark",
+    ] {
         let finding = findings.iter().find(|finding| finding["name"] == name);
         assert!(finding.is_some_and(|finding| finding["verdict"] != "bad"), "{name}: {looked}");
     }
     assert!(looked.to_string().contains("kills by"), "{looked}");
+    // Somebody who isn't an engine; somebody who never says anything would take longer.
+    let socket = cluster.dir().join("docker.sock");
+    drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
+    let there = format!("unix://{}", socket.display());
+    let table = [
+        ("none", "✓ docker", "none: "),
+        ("unix:///no/such/socket", "! docker", "no engine at unix:///no/such/socket"),
+        (&there, "! docker", "Connection refused"),
+    ];
+    for (host, verdict, text) in table {
+        let (code, found, _) =
+            said(&cluster, &["doctor", "--data-dir", &data, "--min-free-disk", "0", "--docker-host", host]);
+        let line = found.lines().find(|line| line.starts_with(verdict)).unwrap_or_default();
+        assert!(code == Some(0) && line.contains(text), "{host}: {found}");
+    }
 }

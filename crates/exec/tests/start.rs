@@ -55,6 +55,40 @@ fn line(line: &str) -> Ran {
     start(Program::Line(line), &env(&[("PATH", "/usr/bin:/bin")]), Path::new("/"), b"").expect("it starts")
 }
 
+/// As in a Docker container: from here on this thread, and what it starts, has no `clone3`.
+fn forget_clone3() {
+    let statement = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
+    let number = u32::try_from(libc::SYS_clone3).expect("a number");
+    let program = [
+        // The call's number, which stands first.
+        statement((libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16, 0, 0, 0),
+        statement((libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16, 0, 1, number),
+        statement((libc::BPF_RET | libc::BPF_K) as u16, 0, 0, libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32),
+        statement((libc::BPF_RET | libc::BPF_K) as u16, 0, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    let program = libc::sock_fprog { len: program.len() as u16, filter: program.as_ptr().cast_mut() };
+    // SAFETY: a valid program, which the kernel copies; it holds for this thread alone.
+    unsafe {
+        assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+        assert_eq!(libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program), 0);
+    }
+}
+
+#[test]
+fn a_kernel_that_has_only_the_older_call_starts_the_same() {
+    let ran = std::thread::spawn(|| {
+        forget_clone3();
+        let starts = (0..3).map(|_| line("printf out; echo err >&2; echo '42 half' >&3; exit 7"));
+        starts.collect::<Vec<_>>()
+    });
+    for Ran { status, stdout, stderr, progress } in ran.join().expect("it starts") {
+        assert_eq!(
+            (status, &*stdout, &*stderr, &*progress),
+            (Status::Code(7), &b"out"[..], &b"err\n"[..], &b"42 half\n"[..])
+        );
+    }
+}
+
 #[test]
 fn codes_signals_and_bytes_come_back_exactly() {
     let ran = line(r#"printf 'a\0b\377'; echo e >&2; echo '42 half' >&3; exit 7"#);

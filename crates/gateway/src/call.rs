@@ -9,8 +9,8 @@ use tokio::task::futures::TaskLocalFuture;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::{Request, Status, server::NamedService, service::Interceptor};
 
-/// The metadata's name.
-const RECEIPT: &str = "baton-receipt";
+/// The name of the metadata, and of the header.
+pub(crate) const RECEIPT: &str = "baton-receipt";
 
 /// The metadata that says for whom the gateway asks.
 const CALLER: &str = "baton-caller";

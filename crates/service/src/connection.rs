@@ -198,7 +198,8 @@ async fn answer(
     });
     let span = trace::answering(&shared.tracer, shared.front, &request);
     let place = span.as_ref().map(|span| span.context).or_else(|| trace::caller(request.headers()));
-    let response = trace::scoped(place, shared.router.clone().call(request)).await?;
+    let state = trace::caller_state(request.headers());
+    let response = trace::scoped(place, state, shared.router.clone().call(request)).await?;
     if let Some(span) = span {
         span.answered(&shared.tracer, &response);
     }

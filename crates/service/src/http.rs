@@ -39,7 +39,8 @@ async fn readyz(State(shared): State<Shared>) -> Response {
     }
     let status = if waits.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let list: Vec<_> = waits.iter().map(|(name, text)| json!({ "name": name, "text": text })).collect();
-    (status, Json(json!({ "ready": waits.is_empty(), "waiting_for": list }))).into_response()
+    let listening = shared.readiness.listening();
+    (status, Json(json!({ "ready": waits.is_empty(), "waiting_for": list, "listening": listening }))).into_response()
 }
 
 async fn metrics_text() -> Response {

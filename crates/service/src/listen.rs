@@ -57,11 +57,13 @@ impl Service {
         let stop_timeout = options.stop_timeout;
         let (tracer, exporter) = Tracer::new(name, options)?;
         let (readiness, prints, front, tls) = (Readiness::default(), true, false, tls.clone());
+        readiness.listens("grpc", addr);
         let gate = Gate::default();
         Ok(Self { name, listener, addr, guard, readiness, stop_timeout, prints, tls, tracer, exporter, front, gate })
     }
 
-    /// A second port of the same service: as ready as the first, with the same certificate, and silent. `flag` is what its address is chosen with.
+    /// A second port of the same service, for HTTP: as ready as the first, with the same certificate, and silent. `flag` is
+    /// what its address is chosen with.
     ///
     /// # Errors
     /// As [`Self::listen`].
@@ -70,6 +72,7 @@ impl Service {
         let (listener, addr) = take(addr, true, flag).await?;
         let guard = Guard::new(addr, &options.public_host, &options.allow_origin);
         let (name, stop_timeout, readiness) = (self.name, self.stop_timeout, self.readiness());
+        readiness.listens("http", addr);
         // The first port's exporter sends the spans of both.
         let (tracer, exporter, prints, front) = (self.tracer.clone(), None, false, self.front);
         let (tls, gate) = (self.tls.clone(), self.gate.clone());

@@ -218,7 +218,7 @@ mod tests {
     async fn a_json_line_names_the_trace_of_the_call_that_is_answered() {
         let place: domain::TraceContext = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().unwrap();
         let log = || logged_as(Json, || tracing::info!(task_id = "0199", count = 3, quiet = true, "Task\nsubmitted"));
-        let within = crate::trace::scoped(Some(place), async { log() }).await;
+        let within = crate::trace::scoped(Some(place), String::new(), async { log() }).await;
         let object: serde_json::Value = serde_json::from_str(&within).unwrap();
         assert_eq!(object["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736");
         assert_eq!(object["span_id"], "00f067aa0ba902b7");

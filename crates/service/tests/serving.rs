@@ -16,7 +16,8 @@ use wire::v1;
 async fn readyz_says_what_is_waited_for() {
     let running = Running::start().await;
     let (status, body) = get(running.addr, "/readyz", "localhost", None).await;
-    assert_eq!((status, &*body), (200, r#"{"ready":true,"waiting_for":[]}"#));
+    let listening = format!(r#"{{"listening":{{"grpc":"{}"}},"ready":true,"waiting_for":[]}}"#, running.addr);
+    assert_eq!((status, body), (200, listening));
     running.readiness.waiting("scheduler", "no scheduler at X");
     let (status, body) = get(running.addr, "/readyz", "localhost", None).await;
     assert_eq!(status, 503);

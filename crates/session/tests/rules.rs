@@ -29,6 +29,7 @@ fn start(n: u64) -> Order {
         start_within: None,
         array: None,
         trace: None,
+        trace_state: String::new(),
     };
     Order::Start(Start { attempt: attempt(n), spec: Arc::new(spec), class: 1, entry: None })
 }

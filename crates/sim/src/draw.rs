@@ -46,6 +46,7 @@ pub(crate) fn task(world: &mut World, dice: &mut Rng) -> NewTask {
         array,
         start_within: None,
         trace: None,
+        trace_state: String::new(),
     };
     world.report.members += members;
     let task = NewTask { id, spec: Arc::new(spec), entries, retry: None };

@@ -8,7 +8,7 @@ use domain::{Error, Result, StateWord, TaskFilter, WorkerId, limits};
 /// # Errors
 /// [`domain::Kind::Invalid`], naming the field; also if no field is set: nobody cancels everything by accident.
 pub fn cancel_filter(request: v1::CancelTasksRequest) -> Result<TaskFilter> {
-    let v1::CancelTasksRequest { queue, name, worker_id, statuses, array_id, all } = request;
+    let v1::CancelTasksRequest { queue, name, worker_id, statuses, array_id, all, waiting } = request;
     let texts = [&queue, &name, &worker_id, &array_id];
     if !all && statuses.is_empty() && texts.into_iter().all(String::is_empty) {
         return Err(Error::field("all", "must be set if no other field is"));
@@ -23,7 +23,7 @@ pub fn cancel_filter(request: v1::CancelTasksRequest) -> Result<TaskFilter> {
     if states.is_empty() {
         states.extend(StateWord::ALL.into_iter().filter(|word| !word.is_final()));
     }
-    page::filter(states, worker_id, name, queue, &array_id)
+    Ok(TaskFilter { waiting, ..page::filter(states, worker_id, name, queue, &array_id)? })
 }
 
 /// Reads the name of a worker.

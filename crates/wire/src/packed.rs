@@ -49,8 +49,17 @@ pub fn unpack(spec: Bytes) -> Result<v1::TaskSpec> {
     v1::TaskSpec::decode(spec).map_err(|error| Error::field("spec", format!("is no TaskSpec: {error}")))
 }
 
-/// The encoded spec with this trace instead of its own: of a field that is there twice, the last one counts.
-pub fn traced(spec: &Bytes, trace: TraceContext) -> Bytes {
-    let trace = v1::TaskSpec { traceparent: trace.to_string(), ..Default::default() };
-    [&spec[..], &trace.encode_to_vec()].concat().into()
+/// The fields of a `TaskSpec` that say where it stands in a trace; said also when one is empty.
+#[derive(Clone, PartialEq, prost::Message)]
+struct Place {
+    #[prost(string, required, tag = "80")]
+    traceparent: String,
+    #[prost(string, required, tag = "81")]
+    tracestate: String,
+}
+
+/// The encoded spec with this place in a trace instead of its own: of a field that is there twice, the last one counts.
+pub fn traced(spec: &Bytes, trace: TraceContext, state: String) -> Bytes {
+    let place = Place { traceparent: trace.to_string(), tracestate: state };
+    [&spec[..], &place.encode_to_vec()].concat().into()
 }

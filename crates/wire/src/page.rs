@@ -11,7 +11,7 @@ const TOKEN: &str = "p1-";
 /// # Errors
 /// [`domain::Kind::Invalid`], naming the field.
 pub fn page_request(request: v1::ListTasksRequest) -> Result<PageRequest> {
-    let v1::ListTasksRequest { statuses, worker_id, name, page_size, page_token, queue, array_id } = request;
+    let v1::ListTasksRequest { statuses, worker_id, name, page_size, page_token, queue, array_id, waiting } = request;
     let mut states = Vec::new();
     for status in statuses {
         states.extend(words_of("statuses", status)?);
@@ -21,7 +21,7 @@ pub fn page_request(request: v1::ListTasksRequest) -> Result<PageRequest> {
         Ok(size) if size <= limits::PAGE_TASKS => size,
         Ok(_) | Err(_) => return Err(Error::field("page_size", format!("must be 0 to {}", limits::PAGE_TASKS))),
     };
-    let filter = filter(states, worker_id, name, queue, &array_id)?;
+    let filter = TaskFilter { waiting, ..filter(states, worker_id, name, queue, &array_id)? };
     let after = if page_token.is_empty() { None } else { Some(cursor(&page_token, filter.array.is_some())?) };
     Ok(PageRequest { filter, after, limit })
 }
@@ -42,7 +42,7 @@ pub(crate) fn filter(
     }
     let some = |text: String| if text.is_empty() { None } else { Some(text) };
     let worker = some(worker).map(|w| WorkerId::new(&w));
-    Ok(TaskFilter { states, worker, name: some(name), queue: some(queue), array })
+    Ok(TaskFilter { states, worker, waiting: false, name: some(name), queue: some(queue), array })
 }
 
 fn array_id(text: &str) -> Result<TaskId> {

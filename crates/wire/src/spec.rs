@@ -2,7 +2,8 @@
 
 use crate::{array, docker, v1};
 use domain::{
-    Error, HandlerRun, IdempotencyKey, OnLost, Result, RetryPolicy, Run, ShellRun, Spec, UnixMillis, WorkerId, limits,
+    Error, HandlerRun, IdempotencyKey, OnLost, Result, RetryPolicy, Run, ShellRun, Spec, TraceContext, UnixMillis,
+    WorkerId, limits,
 };
 use prost::Message as _;
 use std::{sync::Arc, time::Duration};
@@ -33,6 +34,7 @@ pub fn spec(wire: v1::TaskSpec) -> Result<(Spec, Vec<Arc<str>>)> {
         on_lost,
         start_within_ms,
         traceparent,
+        tracestate,
         run,
     } = wire;
     let max_retries = u32::try_from(max_retries)
@@ -54,11 +56,12 @@ pub fn spec(wire: v1::TaskSpec) -> Result<(Spec, Vec<Arc<str>>)> {
         array,
         start_within: start_within_from(start_within_ms)?,
         trace: None,
+        trace_state: String::new(),
     };
     spec.check()?;
     // Before the trace: who asks again does so in another one.
     spec.key = key_of(&idempotency_key, &spec, &entries)?;
-    spec.trace = if traceparent.is_empty() { None } else { Some(traceparent.parse()?) };
+    (spec.trace, spec.trace_state) = trace_from(traceparent, tracestate)?;
     Ok((spec, entries))
 }
 
@@ -109,6 +112,7 @@ pub(crate) fn one_member(spec: &Spec) -> v1::TaskSpec {
         array: _,
         start_within,
         trace,
+        trace_state,
     } = spec;
     let (timeout_secs, timeout_ms) = timeout_to(*timeout);
     let (run, payload) = run_to(run);
@@ -129,7 +133,17 @@ pub(crate) fn one_member(spec: &Spec) -> v1::TaskSpec {
         on_lost: on_lost_to(*on_lost).into(),
         start_within_ms: start_within.map_or(0, |within| i64::try_from(within.as_millis()).unwrap_or(i64::MAX)),
         traceparent: trace.map(|trace| trace.to_string()).unwrap_or_default(),
+        tracestate: trace_state.clone(),
         run,
+    }
+}
+
+fn trace_from(traceparent: String, tracestate: String) -> Result<(Option<TraceContext>, String)> {
+    domain::check_trace_state(&tracestate)?;
+    match (traceparent.is_empty(), tracestate.is_empty()) {
+        (false, _) => Ok((Some(traceparent.parse()?), tracestate)),
+        (true, true) => Ok((None, tracestate)),
+        (true, false) => Err(Error::field("tracestate", "belongs to a traceparent, which is missing")),
     }
 }
 

@@ -45,12 +45,13 @@ prop_compose! {
               queue in "[a-z]{0,4}", timeout_ms in proptest::option::of(prop_oneof![0..10_000_i64, any::<i64>()]),
               run_at_ms in prop_oneof![0..10_000_i64, any::<i64>()], array in proptest::option::of(array()), on_lost in -1..5_i32,
               traceparent in prop_oneof![Just(String::new()), Just(TRACEPARENT.to_owned()), "[0-9a-f-]{0,60}"],
+              tracestate in prop_oneof![Just(String::new()), "[a-c=, é]{0,8}"],
               run in proptest::option::of(prop_oneof![shell().prop_map(Run::Shell), docker().prop_map(Run::Docker)])) -> v1::TaskSpec {
         let payload = if run.is_some() { Vec::new() } else { payload };
         // As varied as the timeout.
         let start_within_ms = timeout_ms.unwrap_or(0);
         v1::TaskSpec { name, description, payload, timeout_secs, max_retries, idempotency_key, worker, labels, priority,
-                       queue, timeout_ms, run_at_ms, on_lost, array, start_within_ms, traceparent, run }
+                       queue, timeout_ms, run_at_ms, on_lost, array, start_within_ms, traceparent, tracestate, run }
     }
 }
 

@@ -13,6 +13,8 @@ use std::{
 };
 use wire::v1::{self, task_spec};
 
+const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
 fn handler() -> v1::TaskSpec {
     v1::TaskSpec { name: "resize".into(), ..Default::default() }
 }
@@ -64,6 +66,7 @@ fn what_is_left_out_has_its_default() {
         array: None,
         start_within: None,
         trace: None,
+        trace_state: String::new(),
     };
     assert_eq!(spec, expected);
 }
@@ -121,6 +124,8 @@ fn wrong_values_are_refused_by_the_name_of_their_field() {
         ("shell.env", env("A", "\0")),
         ("on_lost", v1::TaskSpec { on_lost: 4, ..handler() }),
         ("traceparent", v1::TaskSpec { traceparent: "00-1-2-3".into(), ..handler() }),
+        ("tracestate", v1::TaskSpec { traceparent: TRACEPARENT.into(), tracestate: "odd".into(), ..handler() }),
+        ("tracestate", v1::TaskSpec { tracestate: "a=1".into(), ..handler() }),
         ("run_at_ms", v1::TaskSpec { run_at_ms: -1, ..handler() }),
         ("run_at_ms", v1::TaskSpec { run_at_ms: i64::MAX, ..handler() }),
         ("array.ranges", array(&[], &[])),
@@ -205,6 +210,7 @@ fn everything_asked_arrives() {
         array: Some(ArraySpec { ranges: Ranges::parse("1-3,7").unwrap(), entries: false }),
         start_within: None,
         trace: Some(domain::TraceContext { trace: [1; 16], span: [2; 8], flags: 1 }),
+        trace_state: "rojo=1,congo=2".into(),
     };
     assert_eq!(Spec::try_from(v1::TaskSpec::from(&spec)), Ok(spec.clone()));
     let existing = || ContainerName("c0ffee".into());
@@ -245,11 +251,24 @@ fn the_same_wish_under_the_same_key_is_the_same_submit() {
     assert_eq!(key(wish.clone()), key(spelled_out));
     let default = v1::TaskSpec { on_lost: v1::OnLost::Retry.into(), ..wish.clone() };
     assert_eq!(key(wish.clone()), key(default), "the default is the same, said or not");
-    let traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into();
-    assert_eq!(key(wish.clone()), key(v1::TaskSpec { traceparent, ..wish.clone() }), "it is asked for again elsewhere");
+    let elsewhere = v1::TaskSpec { traceparent: TRACEPARENT.into(), tracestate: "a=1".into(), ..wish.clone() };
+    assert_eq!(key(wish.clone()), key(elsewhere), "it is asked for again elsewhere");
     let other = key(v1::TaskSpec { priority: 1, ..wish.clone() });
     assert_eq!(other.key, key(wish.clone()).key);
     assert_ne!(other.body, key(wish).body, "another body is seen");
+}
+
+#[test]
+fn a_packed_spec_takes_another_place_in_a_trace_whole() {
+    let packed = |state: &str| {
+        wire::pack(&v1::TaskSpec { traceparent: "00-1-2-3".into(), tracestate: state.into(), ..shell("true") })
+    };
+    let place: domain::TraceContext = TRACEPARENT.parse().unwrap();
+    for (state, new) in [("", ""), ("a=1", ""), ("", "b=2"), ("a=1", "b=2")] {
+        let found = wire::unpack(wire::traced(&packed(state), place, new.to_owned())).unwrap();
+        let wanted = v1::TaskSpec { traceparent: TRACEPARENT.into(), tracestate: new.into(), ..shell("true") };
+        assert_eq!(found, wanted, "{state} {new}");
+    }
 }
 
 #[test]

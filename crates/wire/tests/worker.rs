@@ -94,6 +94,7 @@ fn orders_keep_everything() {
         array: None,
         start_within: Some(Duration::from_secs(7)),
         trace: Some(domain::TraceContext { trace: [1; 16], span: [2; 8], flags: 1 }),
+        trace_state: "rojo=1,congo=2".into(),
     };
     let (spec, lost_after) = (Arc::new(spec), Duration::from_secs(60));
     let orders = vec![

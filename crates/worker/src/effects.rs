@@ -58,10 +58,10 @@ impl Core {
         }
     }
 
-    pub(crate) async fn start(&mut self, mut start: Start) {
+    pub(crate) async fn start(&mut self, start: Start) {
         let attempt = start.attempt;
-        self.traced.begin(&mut start);
-        match self.executors.start(start).await {
+        let place = self.traced.begin(&start);
+        match self.executors.start(start, place).await {
             Started::InKeeper => {}
             Started::Here => self.started(attempt),
             Started::Over(ended) => {

@@ -1,13 +1,14 @@
 //! Who runs an attempt: the keeper, or a handler of this process.
 
 use crate::{
-    Handlers,
+    Handler, Handlers,
     demo::Demo,
     docker::Docker,
     in_process::{Ended, InProcess},
     keeper::{Custody, Keeper, Launch, LaunchCommand},
+    traced::Place,
 };
-use domain::{AttemptId, FrameNo, Result, Run, Spec, Start};
+use domain::{AttemptId, DockerRun, FrameNo, Result, Run, Spec, Start};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -47,15 +48,21 @@ pub(crate) struct Executors {
 
 impl Executors {
     /// Starts an attempt. If the keeper is gone, its end tells.
-    pub async fn start(&mut self, start: Start) -> Started {
+    pub async fn start(&mut self, start: Start, place: Place) -> Started {
         let Start { attempt, spec, class: _, entry } = start;
         let spec: Spec = Arc::unwrap_or_clone(spec);
         let handler = match spec.run {
-            Run::Shell(shell) => {
+            Run::Shell(mut shell) => {
+                let place = place.variables(&shell.env);
+                shell.env.extend(place);
                 return self.launch(attempt, LaunchCommand::Shell(shell), entry, spec.timeout).await;
             }
             Run::Docker(ref run) => {
-                return match self.docker.launch(attempt, &spec, run.clone(), self.grace) {
+                let place = match run {
+                    DockerRun::Run(container) => place.variables(&container.env),
+                    DockerRun::Start(_) | DockerRun::Stop(_) | DockerRun::Logs(_) => BTreeMap::new(),
+                };
+                return match self.docker.launch(attempt, &spec, run.clone(), place, self.grace) {
                     Ok(command) => self.launch(attempt, command, entry, spec.timeout).await,
                     Err(why) => Started::Refused(why),
                 };
@@ -64,14 +71,16 @@ impl Executors {
         };
         let payload = input(handler.payload, entry.as_deref());
         if let Some(command) = self.commands.get(&spec.name) {
-            let command = LaunchCommand::Handler { command: command.clone(), payload };
+            let env = place.variables(&BTreeMap::new());
+            let command = LaunchCommand::Handler { command: command.clone(), payload, env };
             return self.launch(attempt, command, entry, spec.timeout).await;
         }
-        let over = match self.handlers.get(&spec.name) {
-            Some(handler) => self.in_process.start(attempt, &**handler, payload, entry, spec.timeout),
-            None if self.demo => self.in_process.start(attempt, &Demo, payload, entry, spec.timeout),
+        let own: &dyn Handler = match self.handlers.get(&spec.name) {
+            Some(handler) => &**handler,
+            None if self.demo => &Demo,
             None => return Started::Refused(format!("this worker has no handler {}", spec.name)),
         };
+        let over = self.in_process.start(attempt, own, payload, entry, place, spec.timeout);
         over.map_or(Started::Here, Started::Over)
     }
 

@@ -3,7 +3,7 @@
 //! A handler ends with its process: its attempts are lost when the worker is killed, and start anew elsewhere. What must
 //! outlive the worker is a command (`--handler NAME=COMMAND`).
 
-use domain::{AttemptId, Progress, limits};
+use domain::{AttemptId, Progress, TraceContext, limits};
 use std::{collections::BTreeMap, pin::Pin, sync::Arc};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -28,6 +28,8 @@ pub trait Handler: Send + Sync + 'static {
 pub struct HandlerContext {
     pub(crate) attempt: AttemptId,
     pub(crate) entry: Option<Arc<str>>,
+    pub(crate) trace: TraceContext,
+    pub(crate) state: String,
     pub(crate) cancel: CancellationToken,
     /// Bounded; what doesn't fit is dropped: only the latest progress counts.
     pub(crate) progress: mpsc::Sender<(AttemptId, Progress)>,
@@ -47,6 +49,17 @@ impl HandlerContext {
     /// The entry of an array's member; its index is in the task's id.
     pub fn entry(&self) -> Option<&str> {
         self.entry.as_deref()
+    }
+
+    /// The attempt's place in a trace, as W3C's `traceparent`: for the calls that it makes, and in TRACEPARENT for the
+    /// processes that it starts. There is always one.
+    pub fn traceparent(&self) -> String {
+        self.trace.to_string()
+    }
+
+    /// The `tracestate` that goes with it; empty if whoever asked for the task said none.
+    pub fn tracestate(&self) -> &str {
+        &self.state
     }
 
     /// Says how far the attempt is: 0 to 100 percent, and a message that is cut to 500 characters.

@@ -1,6 +1,6 @@
 //! Attempts that run in this process: at most polled once if they are over at once, otherwise one tokio task each.
 
-use crate::{Handler, HandlerContext, handler::HandlerFuture};
+use crate::{Handler, HandlerContext, handler::HandlerFuture, traced::Place};
 use domain::{AttemptId, Exit, Progress, limits};
 use futures_util::FutureExt as _;
 use std::{
@@ -52,10 +52,12 @@ impl InProcess {
         handler: &dyn Handler,
         payload: Vec<u8>,
         entry: Option<Arc<str>>,
+        place: Place,
         timeout: Option<Duration>,
     ) -> Option<Ended> {
         let cancel = CancellationToken::new();
-        let context = HandlerContext { attempt, entry, cancel: cancel.clone(), progress: self.progress.clone() };
+        let (Place { context: trace, state }, progress) = (place, self.progress.clone());
+        let context = HandlerContext { attempt, entry, trace, state, cancel: cancel.clone(), progress };
         let began = Instant::now();
         let future: HandlerFuture = match std::panic::catch_unwind(AssertUnwindSafe(|| handler.run(context, payload))) {
             Ok(future) => future,
@@ -164,7 +166,7 @@ fn micros(began: Instant) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::{AttemptNo, TaskId};
+    use domain::{AttemptNo, TaskId, TraceContext};
 
     /// Long enough for anything that is going to happen.
     const LONG: Duration = Duration::from_secs(3_600);
@@ -207,6 +209,10 @@ mod tests {
         AttemptId { task: TaskId::from_parts(1, 0, 0, 0), no: AttemptNo::FIRST }
     }
 
+    fn place() -> Place {
+        Place { context: TraceContext::of(attempt()), state: String::new() }
+    }
+
     fn here(grace: Duration) -> (InProcess, mpsc::Receiver<(AttemptId, Progress)>) {
         InProcess::new(grace)
     }
@@ -223,7 +229,7 @@ mod tests {
         ];
         for (payload, exit, result) in table {
             let (mut here, _progress) = here(LONG);
-            let ended = here.start(attempt(), &Puppet, payload.to_vec(), None, None).expect("it is over");
+            let ended = here.start(attempt(), &Puppet, payload.to_vec(), None, place(), None).expect("it is over");
             assert_eq!((ended.exit, ended.result.as_slice()), (exit, result));
             assert!(here.is_empty());
         }
@@ -232,7 +238,7 @@ mod tests {
     #[tokio::test]
     async fn what_takes_longer_is_told_when_it_is_over() {
         let (mut here, mut progress) = here(LONG);
-        assert!(here.start(attempt(), &Puppet, b"later".to_vec(), None, Some(LONG)).is_none());
+        assert!(here.start(attempt(), &Puppet, b"later".to_vec(), None, place(), Some(LONG)).is_none());
         let ended = here.next().await;
         assert_eq!((ended.exit, ended.result.as_slice()), (Exit::Code(0), b"later".as_slice()));
         let (_, said) = progress.try_recv().unwrap();
@@ -249,7 +255,7 @@ mod tests {
         ];
         for (payload, grace, exit) in table {
             let (mut here, _progress) = here(grace);
-            assert!(here.start(attempt(), &Puppet, payload.to_vec(), None, None).is_none());
+            assert!(here.start(attempt(), &Puppet, payload.to_vec(), None, place(), None).is_none());
             assert!(here.kill(attempt()));
             assert_eq!(here.next().await.exit, exit, "{:?}", String::from_utf8_lossy(payload));
         }
@@ -261,7 +267,7 @@ mod tests {
     async fn a_timeout_ends_what_ignores_it() {
         let (mut here, _progress) = here(Duration::ZERO);
         let limit = Duration::from_millis(1);
-        assert!(here.start(attempt(), &Puppet, b"ignore".to_vec(), None, Some(limit)).is_none());
+        assert!(here.start(attempt(), &Puppet, b"ignore".to_vec(), None, place(), Some(limit)).is_none());
         assert_eq!(here.next().await.exit, Exit::TimedOut(limit));
     }
 }

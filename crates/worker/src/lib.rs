@@ -26,7 +26,7 @@ mod seen;
 mod traced;
 mod transport;
 
-pub use docker::{DockerHost, tend};
+pub use docker::{DockerHost, FoundEngine, tend};
 pub use domain::AttemptId;
 pub use handler::{Handler, HandlerContext, HandlerFuture, Handlers};
 pub use options::Options;

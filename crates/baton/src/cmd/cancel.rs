@@ -24,9 +24,12 @@ pub struct Cancel {
     /// All unfinished tasks of exactly this name
     #[arg(long, default_value = "", hide_default_value = true)]
     name: String,
-    /// All unfinished tasks on this worker
+    /// All unfinished tasks last on this worker
     #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
     worker: String,
+    /// With --worker: also tasks that wait for it and were never on any
+    #[arg(long, requires = "worker")]
+    waiting: bool,
     /// All tasks in this state; may be repeated
     #[arg(long, value_enum)]
     status: Vec<Status>,
@@ -66,7 +69,7 @@ async fn one(gateway: &Client, given: &str, wait: bool) -> Result<(String, Strin
 }
 
 async fn matching(gateway: &Client, form: Form, args: &Cancel) -> Result<ExitStatus, Failure> {
-    let Cancel { ids: _, no_wait: _, queue, name, worker, status, array_id, all, yes: _ } = args;
+    let Cancel { ids: _, no_wait: _, queue, name, worker, waiting, status, array_id, all, yes: _ } = args;
     let filters = [queue, name, worker].into_iter().any(|text| !text.is_empty()) || !status.is_empty();
     if !filters && array_id.is_none() && !all {
         return Err(Failure::usage(
@@ -84,6 +87,7 @@ async fn matching(gateway: &Client, form: Form, args: &Cancel) -> Result<ExitSta
         statuses: status.iter().map(|status| status.on_the_wire()).collect(),
         array_id,
         all: *all,
+        waiting: *waiting,
     };
     let v1::CancelTasksResponse { cancelled, cancelling } = gateway.cancel_many(request).await?;
     match form {

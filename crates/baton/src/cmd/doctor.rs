@@ -7,6 +7,7 @@ use scheduler::doctor::{Finding, Verdict};
 use serde_json::json;
 use std::path::PathBuf;
 use std::time::Duration;
+use worker::{DockerHost, FoundEngine};
 
 /// A gateway that doesn't answer within this is away.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
@@ -23,6 +24,10 @@ pub struct Doctor {
     /// How much space has to be free there
     #[arg(long, value_name = "SIZE", value_parser = service::size, default_value = "256MiB", env = "BATON_MIN_FREE_DISK")]
     min_free_disk: u64,
+    /// The Docker engine of a worker on this machine, by its socket, or none
+    #[arg(long, value_name = "URL", value_parser = DockerHost::parse, default_value = "unix:///var/run/docker.sock",
+        env = "BATON_DOCKER_HOST")]
+    docker_host: DockerHost,
 }
 
 pub fn doctor(target: &Target, form: Form, args: &Doctor) -> Result<ExitStatus, Failure> {
@@ -30,6 +35,7 @@ pub fn doctor(target: &Target, form: Form, args: &Doctor) -> Result<ExitStatus, 
     let runtime = runtime.map_err(|error| Failure::error(format!("cannot start: {error}")))?;
     let mut findings = vec![Finding::good("version", service::VERSION)];
     findings.extend(runtime.block_on(async { Ok::<_, Failure>(services(&target.client()?).await) })?);
+    findings.push(runtime.block_on(docker(&args.docker_host)));
     findings.extend(scheduler::doctor::examine(&args.data_dir, args.min_free_disk));
     show(form, &findings)?;
     let worst = findings.iter().map(|finding| finding.verdict).max();
@@ -82,6 +88,21 @@ fn worker(worker: &v1::WorkerInfo) -> Vec<Finding> {
         findings.push(Finding::warning("clock", text));
     }
     findings
+}
+
+/// The engine that a worker on this machine would have, as this user may reach it.
+async fn docker(host: &DockerHost) -> Finding {
+    let name = "docker";
+    match host.examine().await {
+        FoundEngine::Unwanted => Finding::good(name, "none: a worker here runs no containers (--docker-host)"),
+        FoundEngine::Absent => Finding::warning(name, format!("no engine at {host}: a worker here runs no containers")),
+        FoundEngine::Mute(why) => {
+            Finding::warning(name, format!("{host}: {}: a worker of this user runs no containers", shown(&why)))
+        }
+        FoundEngine::Answers { version, api } => {
+            Finding::good(name, format!("{}, API {}, at {host}", shown(&version), shown(&api)))
+        }
+    }
 }
 
 fn show(form: Form, findings: &[Finding]) -> Result<(), Failure> {

@@ -19,6 +19,9 @@ pub struct List {
     /// Only tasks last on this worker
     #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
     worker: String,
+    /// With --worker: also tasks that wait for it and were never on any
+    #[arg(long, requires = "worker")]
+    waiting: bool,
     /// Only tasks of exactly this name
     #[arg(long, default_value = "", hide_default_value = true)]
     name: String,
@@ -67,6 +70,7 @@ async fn pages(gateway: &Client, args: &List) -> Result<(Vec<v1::Task>, String),
             name: args.name.clone(),
             queue: args.queue.clone(),
             array_id: array_id.clone(),
+            waiting: args.waiting,
             // At most PAGE.
             page_size: i32::try_from(size).unwrap_or(i32::MAX),
             page_token,

@@ -1,12 +1,17 @@
 //! A worker with a handler that tests watch and hold: `share` appends task, attempt and worker to `$WITNESS`; if its
-//! payload begins with `late` it then waits for the file `$GATE`; it answers with the payload reversed.
-//! `tests/clients/handlers.py` has the same in Python.
+//! payload begins with `late` it then waits for the file `$GATE`; it answers with the payload reversed. `place-rust` answers
+//! with its place in a trace. `tests/clients/handlers.py` has the same in Python.
 
 use std::{fs::File, io::Write as _, path::PathBuf, process::ExitCode, time::Duration};
 use worker::{Embedding, HandlerContext, Handlers};
 
 fn main() -> ExitCode {
-    worker::main(std::env::args_os(), Embedding::of(Handlers::default().with_fn("share", share)))
+    let handlers = Handlers::default().with_fn("share", share).with_fn("place-rust", place);
+    worker::main(std::env::args_os(), Embedding::of(handlers))
+}
+
+async fn place(context: HandlerContext, _: Vec<u8>) -> Result<Vec<u8>, String> {
+    Ok(format!("{} {}", context.traceparent(), context.tracestate()).into_bytes())
 }
 
 async fn share(context: HandlerContext, payload: Vec<u8>) -> Result<Vec<u8>, String> {

@@ -29,6 +29,11 @@ def share(context: Context, payload: bytes) -> bytes:
     return payload[::-1]
 
 
+@worker.handler("place-python")
+def place(context: Context, payload: bytes) -> str:
+    return f"{context.traceparent} {context.tracestate}"
+
+
 @worker.handler("puppet")
 def puppet(context: Context, payload: bytes):
     """Does what its payload says."""

@@ -9,3 +9,4 @@ mod python;
 mod python_worker;
 mod samples;
 mod sharing;
+mod traced;

@@ -9,7 +9,7 @@ use wire::v1;
 const HALF: usize = 1_000;
 
 /// The Rust worker, with the same data as before.
-fn rust_worker(cluster: &Cluster, name: &str) -> Process {
+pub fn rust_worker(cluster: &Cluster, name: &str) -> Process {
     let mut command = Command::new(binary("handlers"));
     command.args(["--listen", "127.0.0.1:0", "--slots", "4", "--id", name, "--data-dir"]).arg(cluster.dir().join(name));
     command.args(["--scheduler", &format!("http://{}", cluster.scheduler_address)]).current_dir(cluster.dir());

@@ -22,6 +22,9 @@ async fn containers_are_made_as_asked_and_existing_ones_are_kept() {
     is_made_as_asked(&cluster, engine).await;
     verbs_on_existing_ones(&cluster, engine).await;
     images_that_cannot_be_had(&cluster).await;
+    let (_, found, _) = said(&cluster, &["doctor", "--docker-host", &engine.host()]);
+    let line = found.lines().find(|line| line.starts_with("✓ docker")).unwrap_or_default();
+    assert!(line.contains(", API 1.") && line.ends_with(&engine.host()), "{found}");
     let args = ["run", "--docker", IMAGE, "--env", "A=b c", "--memory", "64MiB", "--", "sh", "-c", "echo $A; exit 3"];
     assert_eq!(said(&cluster, &args).0, Some(3));
     assert_eq!(said(&cluster, &args).1, "b c\n");
@@ -33,7 +36,7 @@ async fn is_made_as_asked(cluster: &Cluster, engine: &Engine) {
     let run = v1::DockerRun {
         operation: "run".into(),
         image: IMAGE.into(),
-        command: ["sh", "-c", "echo $PWD $K; sleep 1000"].map(str::to_owned).to_vec(),
+        command: ["sh", "-c", "echo $PWD $K ${TRACEPARENT:+traced}; sleep 1000"].map(str::to_owned).to_vec(),
         env: [("K".to_owned(), "v".to_owned()), ("BATON_ATTEMPT".to_owned(), "9".to_owned())].into(),
         memory_bytes: 64 << 20,
         cpu_millis: 500,
@@ -52,7 +55,7 @@ async fn is_made_as_asked(cluster: &Cluster, engine: &Engine) {
     assert_eq!(shown(labels), format!("{id} 1 w0"));
     assert!(shown("{{.Config.Env}}").contains("BATON_ATTEMPT=1"), "nobody can override it");
     cluster.client().cancel_task(v1::CancelTaskRequest { task_id: id.clone(), wait: true }).await.unwrap();
-    assert_eq!(output_of(&cluster.client(), &id, OutputStream::Stdout).await, b"/bin v\n");
+    assert_eq!(output_of(&cluster.client(), &id, OutputStream::Stdout).await, b"/bin v traced\n");
     engine.empty("a cancel");
 }
 

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod image;
+
 use e2e::{Cluster, Process, binary, skip};
 use std::{
     collections::BTreeSet,

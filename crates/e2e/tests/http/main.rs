@@ -1,12 +1,15 @@
-//! The HTTP door against the real programs, from outside: curl, plain sockets, npm's `eventsource`, a browser, schemathesis.
+//! The HTTP door against the real programs, from outside: curl, plain sockets, npm's `eventsource`, a browser, a Docker
+//! engine, schemathesis.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod browser;
+mod containers;
 mod documented;
 mod eventsource;
 mod readers;
 mod refused;
+mod statuses;
 mod waiting;
 
 use e2e::{Cluster, http};

@@ -9,6 +9,7 @@ use wire::v1;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const CLIENT: &str = "00f067aa0ba902b7";
+const STATE: &str = "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE";
 
 /// The collector's program.
 fn rotel() -> Option<PathBuf> {
@@ -65,6 +66,7 @@ fn find(dir: &Path, name: &str) -> Printed {
 fn traced(spec: v1::TaskSpec) -> tonic::Request<v1::TaskSpec> {
     let mut request = tonic::Request::new(spec);
     request.metadata_mut().insert("traceparent", format!("00-{TRACE}-{CLIENT}-01").parse().unwrap());
+    request.metadata_mut().insert("tracestate", STATE.parse().unwrap());
     request
 }
 
@@ -80,7 +82,7 @@ async fn one_trace_leads_from_the_client_into_the_tasks_processes_across_a_resta
     cluster.start_scheduler();
     cluster.start_gateway();
     let gateway = cluster.client();
-    let child = "env -i sh -c 'true'; sh -c 'sh -c \"echo \\$TRACEPARENT\"'";
+    let child = "env -i sh -c 'true'; sh -c 'sh -c \"echo \\$TRACEPARENT \\$TRACESTATE\"'";
     let id = gateway.clone().submit_task(traced(shell(child))).await.unwrap().into_inner().task_id;
     // Accepted, and known to the collector; what comes is known only to the store.
     let dir = cluster.dir().to_owned();
@@ -103,7 +105,7 @@ async fn one_trace_leads_from_the_client_into_the_tasks_processes_across_a_resta
     assert_eq!(time(&wait, "Start time"), u64::try_from(task.created_at_ms).unwrap(), "{wait:?}");
     assert_eq!(time(&wait, "End time"), u64::try_from(attempt.started_at_ms).unwrap(), "{wait:?}");
     // What the child of the task's child sees is the run's own span.
-    assert_eq!(String::from_utf8(output).unwrap(), format!("00-{TRACE}-{}-01\n", run["ID"]));
+    assert_eq!(String::from_utf8(output).unwrap(), format!("00-{TRACE}-{}-01 {STATE}\n", run["ID"]));
 
     // The gateway's line about it names the same span.
     let log = cluster.gateway.as_ref().unwrap().log();
@@ -133,7 +135,7 @@ async fn without_a_collector_every_command_has_a_place_and_a_caller_s_is_passed_
 
     let client = format!("00-{TRACE}-{CLIENT}-01");
     assert_eq!(run(traced(echo())).await.1, [&*client, &*client]);
-    let mut by_hand = shell("echo $TRACEPARENT");
+    let mut by_hand = shell("echo $TRACEPARENT $TRACESTATE");
     if let Some(v1::task_spec::Run::Shell(shell)) = &mut by_hand.run {
         shell.env.insert("TRACEPARENT".into(), "mine".into());
     }
@@ -158,7 +160,7 @@ async fn what_a_task_submits_belongs_to_its_trace() {
     let (_, output) = finished_with_output(&gateway, &id).await;
     let inner = String::from_utf8(output).unwrap().trim().to_owned();
     let spec = finished(&gateway, &inner).await.spec.unwrap();
-    assert_eq!(spec.traceparent, format!("00-{TRACE}-{CLIENT}-01"));
+    assert_eq!((&*spec.traceparent, &*spec.tracestate), (&*format!("00-{TRACE}-{CLIENT}-01"), STATE));
     // From a shell that has no trace, none.
     let alone = accepted(&cluster, &["--", "true"]);
     assert_eq!(json(&cluster, &["get", &alone])["state"].as_str().map(str::is_empty), Some(false));

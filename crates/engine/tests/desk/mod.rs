@@ -49,6 +49,7 @@ pub fn shell() -> Spec {
         start_within: None,
         array: None,
         trace: None,
+        trace_state: String::new(),
     }
 }
 

@@ -30,6 +30,8 @@ const STACK_BYTES: usize = 64 * 1024;
 /// Between a task and its reader; the most that anybody may ask for. Smaller if the system says so.
 const PIPE_BYTES: i32 = 1024 * 1024;
 
+/// What a child shares with us, and that we get a descriptor of it.
+const FLAGS: i32 = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_FILES | libc::CLONE_PIDFD;
 /// `CLONE_INTO_CGROUP`: libc has it in a type that is too narrow.
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
@@ -236,8 +238,7 @@ unsafe fn clone(
     let mut pidfd: RawFd = -1;
     // SAFETY: plain data.
     let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
-    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_FILES | libc::CLONE_PIDFD;
-    args.flags = flags as u64;
+    args.flags = FLAGS as u64;
     args.pidfd = (&raw mut pidfd) as u64;
     args.exit_signal = libc::SIGCHLD as u64;
     args.stack = stack.0 as u64;
@@ -246,13 +247,17 @@ unsafe fn clone(
         args.flags |= CLONE_INTO_CGROUP;
         args.cgroup = leaf as u64;
     }
+    let call = [libc::SYS_clone3 as u64, (&raw const args) as u64, size_of::<libc::clone_args>() as u64, 0];
     // No handler of ours may run in the child, which shares our memory.
     // SAFETY: sets of signals are plain data.
     let result = unsafe {
         let (mut all, mut before) = std::mem::zeroed::<(libc::sigset_t, libc::sigset_t)>();
         libc::sigfillset(&raw mut all);
         libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
-        let result = raw_clone(&raw const args, body, argument);
+        let mut result = raw_clone(call, body, argument);
+        if result == -i64::from(libc::ENOSYS) && leaf.is_none() {
+            result = raw_clone(older(stack, &mut pidfd), body, argument);
+        }
         libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, ptr::null_mut());
         result
     };
@@ -263,16 +268,20 @@ unsafe fn clone(
     Ok(Child { pid: result as i32, pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) } })
 }
 
-/// The system call. The child continues on its own stack and calls `body` right there: it must not return into our
-/// frames, which are ours again when it execs.
+/// The same by the older call, which knows no cgroups. Docker lets containers have no other: its filter can look into
+/// flags only where they are arguments, so it says that there is no `clone3`.
+fn older(stack: &Stack, pidfd: &mut RawFd) -> [u64; 4] {
+    let flags = (FLAGS | libc::SIGCHLD) as u64;
+    [libc::SYS_clone as u64, flags, stack.0 as u64 + STACK_BYTES as u64, (&raw mut *pidfd) as u64]
+}
+
+/// A system call – its number and first three arguments – that clones. The child continues on its own stack and calls `body`
+/// right there: it must not return into our frames, which are ours again when it execs.
 #[cfg(target_arch = "x86_64")]
-unsafe fn raw_clone(
-    args: *const libc::clone_args,
-    body: extern "C" fn(*mut c_void) -> !,
-    argument: *mut c_void,
-) -> i64 {
+unsafe fn raw_clone(call: [u64; 4], body: extern "C" fn(*mut c_void) -> !, argument: *mut c_void) -> i64 {
+    let [number, first, second, third] = call;
     let result: i64;
-    // SAFETY: clone3 reads `args`; in the parent only the named registers change.
+    // SAFETY: the kernel reads and writes what the arguments point to; in the parent only the named registers change.
     unsafe {
         asm!(
             "syscall",
@@ -283,9 +292,12 @@ unsafe fn raw_clone(
             "call r12",
             "ud2",
             "2:",
-            inlateout("rax") libc::SYS_clone3 => result,
-            in("rdi") args,
-            in("rsi") size_of::<libc::clone_args>(),
+            inlateout("rax") number => result,
+            in("rdi") first,
+            in("rsi") second,
+            in("rdx") third,
+            in("r10") 0_u64,
+            in("r8") 0_u64,
             in("r12") body,
             in("r13") argument,
             lateout("rcx") _,
@@ -297,13 +309,10 @@ unsafe fn raw_clone(
 
 /// As above.
 #[cfg(target_arch = "aarch64")]
-unsafe fn raw_clone(
-    args: *const libc::clone_args,
-    body: extern "C" fn(*mut c_void) -> !,
-    argument: *mut c_void,
-) -> i64 {
+unsafe fn raw_clone(call: [u64; 4], body: extern "C" fn(*mut c_void) -> !, argument: *mut c_void) -> i64 {
+    let [number, first, second, third] = call;
     let result: i64;
-    // SAFETY: clone3 reads `args`; in the parent only the named registers change.
+    // SAFETY: the kernel reads and writes what the arguments point to; in the parent only the named registers change.
     unsafe {
         asm!(
             "svc #0",
@@ -313,9 +322,12 @@ unsafe fn raw_clone(
             "blr x20",
             "brk #1",
             "2:",
-            in("x8") libc::SYS_clone3,
-            inlateout("x0") args => result,
-            in("x1") size_of::<libc::clone_args>(),
+            in("x8") number,
+            inlateout("x0") first => result,
+            in("x1") second,
+            in("x2") third,
+            in("x3") 0_u64,
+            in("x4") 0_u64,
             in("x20") body,
             in("x21") argument,
         );

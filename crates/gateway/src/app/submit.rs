@@ -19,6 +19,7 @@ impl App {
     pub(crate) async fn submit(&self, mut spec: TaskSpec) -> Result<TaskAccepted> {
         if let Some(place) = service::trace::current() {
             spec.traceparent = place.to_string();
+            spec.tracestate = service::trace::state();
         }
         let bytes = spec.encoded_len();
         if bytes > TASK_BYTES {
@@ -66,8 +67,9 @@ impl App {
         });
         let mut entries: Vec<_> = entries.collect::<Result<_>>()?;
         if let Some(place) = service::trace::current() {
+            let state = service::trace::state();
             for spec in entries.iter_mut().filter_map(|entry| entry.spec.as_mut()) {
-                *spec = wire::traced(spec, place);
+                *spec = wire::traced(spec, place, state.clone());
             }
         }
         let tasks = self.upstream.submit(entries, brief, self.patience.is_worthwhile(), &self.ids).await?;

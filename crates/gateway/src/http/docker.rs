@@ -1,6 +1,11 @@
 //! Containers: as seed N's clients ask for them, and as part of any spec.
 
-use super::{Shared, extract::Body, refusal::Refusal, submit::Accepted, submit::patience};
+use super::{
+    Shared,
+    extract::Body,
+    refusal::Refusal,
+    submit::{Accepted, Receipt, patience},
+};
 use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -100,10 +105,13 @@ impl From<v1::DockerRun> for Docker {
 
 /// Runs a container, or does something with one.
 #[utoipa::path(post, path = "/tasks/docker", operation_id = "submit_docker", tag = "tasks", request_body = DockerTask,
-    responses((status = 200, description = "It is on disk", body = Accepted)))]
-pub(super) async fn docker(State(app): State<Shared>, Body(task): Body<DockerTask>) -> Result<Json<Accepted>, Refusal> {
+    responses((status = 200, description = "It is on disk", body = Accepted, headers(("baton-receipt" = String, description = "For later calls")))))]
+pub(super) async fn docker(
+    State(app): State<Shared>,
+    Body(task): Body<DockerTask>,
+) -> Result<(Receipt, Json<Accepted>), Refusal> {
     let spec = task.spec()?;
     let agent_id = spec.worker.clone();
     let accepted = app.submit(spec).await.map_err(super::submit::seed_names)?;
-    Ok(Json(Accepted::new(accepted, agent_id)))
+    Ok((Receipt::of(&accepted), Json(Accepted::new(accepted, agent_id))))
 }

@@ -22,7 +22,7 @@ use crate::{HTTP_SCOPES, app::App, call};
 use axum::{
     Router,
     body::Bytes,
-    http::{Method, header},
+    http::{HeaderName, Method, header},
     routing::get,
 };
 use service::{
@@ -96,6 +96,6 @@ fn cors() -> CorsLayer {
         .allow_origin(AllowOrigin::mirror_request())
         .allow_methods([Method::GET, Method::POST, Method::DELETE])
         .allow_headers(AllowHeaders::mirror_request())
-        .expose_headers([header::ALLOW, header::RETRY_AFTER])
+        .expose_headers([header::ALLOW, header::RETRY_AFTER, HeaderName::from_static(call::RECEIPT)])
         .max_age(std::time::Duration::from_secs(3600))
 }

@@ -22,26 +22,44 @@ use utoipa::{
 )]
 pub(super) struct Head;
 
-/// Every route can be refused in the ways that its form allows; the handlers don't repeat them.
+/// Calls that name something which has to exist.
+const NAMING: [&str; 9] = [
+    "get_task",
+    "cancel_task",
+    "retry_task",
+    "explain_task",
+    "read_output",
+    "watch_task",
+    "stream",
+    "drain_worker",
+    "undrain_worker",
+];
+/// Calls that something which exists already can stand against: a key, or a task's state.
+const CONFLICTING: [&str; 3] = ["submit", "submit_batch", "retry_task"];
+/// Calls whose tasks are small and travel with others', whatever receipt they bring: nothing stored is asked for.
+const BLIND: [&str; 3] = ["submit_shell", "submit_docker", "submit_agent_shell"];
+
+/// Every route can be refused in the ways that its form allows; the handlers don't repeat them. A test of all reaches each
+/// on each route.
 pub(super) fn with_refusals(mut api: openapi::OpenApi) -> openapi::OpenApi {
     for item in api.paths.paths.values_mut() {
         for operation in operations(item) {
             let (path, query) = (has(operation, &ParameterIn::Path), has(operation, &ParameterIn::Query));
             let body = operation.request_body.is_some();
-            let makes = operation.operation_id.as_deref() == Some("retry_task") || body;
+            let one_of = |names: &[&str]| operation.operation_id.as_deref().is_some_and(|id| names.contains(&id));
             let wrong = path || query || body;
             let rows = [
                 ("400", wrong, "The request is wrong; the field stands first"),
                 ("401", true, "A token is needed, or the one that came is good for nothing"),
                 ("403", true, "The token lacks the scope, or pages of this Origin may not call"),
-                ("404", path || query, "There is no such thing"),
+                ("404", one_of(&NAMING), "There is no such thing"),
                 ("408", body, "The body did not come in time"),
-                ("409", makes, "It exists with another content, or its state does not allow this"),
+                ("409", one_of(&CONFLICTING), "It exists with another content, or its state does not allow this"),
                 ("413", body, "The body is too large"),
                 ("415", body, "The body is not JSON"),
                 ("421", true, "This Host is not served here"),
                 ("429", true, "A limit is reached"),
-                ("500", true, "Stored data is lost, or our own fault"),
+                ("500", !one_of(&BLIND), "What was stored once is lost"),
                 ("503", true, "Somebody who is needed is away, or the outcome is unknown"),
             ];
             for (code, may, text) in rows {

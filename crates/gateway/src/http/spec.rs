@@ -146,8 +146,9 @@ impl Spec {
             run_at_ms,
             on_lost: on_lost.wire().into(),
             start_within_ms,
-            // It comes as a header.
+            // They come as headers.
             traceparent: String::new(),
+            tracestate: String::new(),
             run,
         })
     }

@@ -8,9 +8,16 @@ use super::{
     task::Waiting,
     words::time,
 };
-use axum::{Json, extract::State};
+use crate::call;
+use axum::{
+    Json,
+    extract::State,
+    http::HeaderValue,
+    response::{IntoResponseParts, ResponseParts},
+};
 use domain::limits;
 use serde::{Deserialize, Serialize};
+use std::convert::Infallible;
 use utoipa::ToSchema;
 use wire::v1;
 
@@ -72,6 +79,29 @@ pub(super) struct Reference {
     task_id: String,
 }
 
+/// What a client may show with later calls, as `baton-receipt`: a store that has lost what it was told says so then.
+pub(super) struct Receipt(String);
+
+impl Receipt {
+    pub(super) fn of(accepted: &v1::TaskAccepted) -> Self {
+        Self(accepted.receipt.clone())
+    }
+}
+
+impl IntoResponseParts for Receipt {
+    type Error = Infallible;
+
+    fn into_response_parts(self, mut parts: ResponseParts) -> Result<ResponseParts, Infallible> {
+        // An older scheduler gives none.
+        if let Ok(receipt) = HeaderValue::try_from(self.0)
+            && !receipt.is_empty()
+        {
+            parts.headers_mut().insert(call::RECEIPT, receipt);
+        }
+        Ok(parts)
+    }
+}
+
 impl Accepted {
     pub(super) fn new(accepted: v1::TaskAccepted, agent_id: String) -> Self {
         let v1::TaskAccepted { task_id, timestamp: _, state_reason, receipt: _, timestamp_ms } = accepted;
@@ -105,49 +135,58 @@ pub(super) fn patience(agent_id: Option<String>, timeout: Option<i32>) -> Result
 
 /// Runs a shell line.
 #[utoipa::path(post, path = "/tasks/shell", operation_id = "submit_shell", tag = "tasks", request_body = ShellTask,
-    responses((status = 200, description = "It is on disk", body = Accepted)))]
-pub(super) async fn shell(State(app): State<Shared>, Body(task): Body<ShellTask>) -> Result<Json<Accepted>, Refusal> {
+    responses((status = 200, description = "It is on disk", body = Accepted, headers(("baton-receipt" = String, description = "For later calls")))))]
+pub(super) async fn shell(
+    State(app): State<Shared>,
+    Body(task): Body<ShellTask>,
+) -> Result<(Receipt, Json<Accepted>), Refusal> {
     let spec = task.spec()?;
     let agent_id = spec.worker.clone();
     let accepted = app.submit(spec).await.map_err(seed_names)?;
-    Ok(Json(Accepted::new(accepted, agent_id)))
+    Ok((Receipt::of(&accepted), Json(Accepted::new(accepted, agent_id))))
 }
 
 /// Runs a shell line on an agent: the older form of `/tasks/shell`.
 #[utoipa::path(post, path = "/agents/{id}/shell", operation_id = "submit_agent_shell", tag = "agents", request_body = AgentShell,
     params(("id" = String, Path, description = "The worker's id")),
-    responses((status = 200, description = "It is on disk", body = Reference)))]
+    responses((status = 200, description = "It is on disk", body = Reference, headers(("baton-receipt" = String, description = "For later calls")))))]
 pub(super) async fn agent_shell(
     State(app): State<Shared>,
     Segment(id): Segment,
     Body(AgentShell { cmd }): Body<AgentShell>,
-) -> Result<Json<Reference>, Refusal> {
+) -> Result<(Receipt, Json<Reference>), Refusal> {
     let spec = ShellTask { agent_id: Some(id), cmd, timeout: None }.spec()?;
-    let v1::TaskAccepted { task_id, .. } = app.submit(spec).await.map_err(seed_names)?;
-    Ok(Json(Reference { task_id }))
+    let accepted = app.submit(spec).await.map_err(seed_names)?;
+    Ok((Receipt::of(&accepted), Json(Reference { task_id: accepted.task_id })))
 }
 
 /// Runs anything.
 #[utoipa::path(post, path = "/tasks", operation_id = "submit", tag = "tasks", request_body = Spec,
-    responses((status = 200, description = "It is on disk", body = Accepted)))]
-pub(super) async fn submit(State(app): State<Shared>, Body(spec): Body<Spec>) -> Result<Json<Accepted>, Refusal> {
+    responses((status = 200, description = "It is on disk", body = Accepted, headers(("baton-receipt" = String, description = "For later calls")))))]
+pub(super) async fn submit(
+    State(app): State<Shared>,
+    Body(spec): Body<Spec>,
+) -> Result<(Receipt, Json<Accepted>), Refusal> {
     let spec = spec.wire()?;
     let agent_id = spec.worker.clone();
-    Ok(Json(Accepted::new(app.submit(spec).await?, agent_id)))
+    let accepted = app.submit(spec).await?;
+    Ok((Receipt::of(&accepted), Json(Accepted::new(accepted, agent_id))))
 }
 
 /// Runs many at once: all of them or none, in one commit.
 #[utoipa::path(post, path = "/tasks/batch", operation_id = "submit_batch", tag = "tasks", request_body = Batch,
-    responses((status = 200, description = "All are on disk", body = AcceptedTasks)))]
+    responses((status = 200, description = "All are on disk", body = AcceptedTasks, headers(("baton-receipt" = String, description = "For later calls")))))]
 pub(super) async fn batch(
     State(app): State<Shared>,
     Body(Batch { tasks }): Body<Batch>,
-) -> Result<Json<AcceptedTasks>, Refusal> {
+) -> Result<(Receipt, Json<AcceptedTasks>), Refusal> {
     let specs: Vec<_> = tasks.into_iter().map(Spec::wire).collect::<Result<_, _>>()?;
     let agents: Vec<_> = specs.iter().map(|spec| spec.worker.clone()).collect();
     let accepted = app.submit_many(specs.into()).await?.tasks;
+    // Of tasks accepted together the last has it.
+    let receipt = accepted.last().map_or_else(|| Receipt(String::new()), Receipt::of);
     let tasks = accepted.into_iter().zip(agents).map(|(accepted, agent)| Accepted::new(accepted, agent)).collect();
-    Ok(Json(AcceptedTasks { tasks }))
+    Ok((receipt, Json(AcceptedTasks { tasks })))
 }
 
 /// Errors name fields as the protocol calls them; here they are called otherwise.

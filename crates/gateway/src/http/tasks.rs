@@ -4,7 +4,7 @@ use super::{
     Shared,
     extract::{Query, Segment},
     refusal::Refusal,
-    submit::Accepted,
+    submit::{Accepted, Receipt},
     task::{Task, Waiting},
     words::{status, statuses},
 };
@@ -115,6 +115,8 @@ impl Which {
             page_token: cursor.unwrap_or_default(),
             queue: queue.unwrap_or_default(),
             array_id: array.unwrap_or_default(),
+            // As `agent_id` is shown.
+            waiting: true,
         })
     }
 }
@@ -186,11 +188,14 @@ pub(super) async fn cancel(State(app): State<Shared>, Segment(task_id): Segment)
 
 /// Runs a task that has ended again, as a new one; of an array, what failed or timed out.
 #[utoipa::path(post, path = "/tasks/{id}/retry", operation_id = "retry_task", tag = "tasks", params(("id" = String, Path, description = "The task's id")),
-    responses((status = 200, description = "The new task is on disk", body = Accepted)))]
-pub(super) async fn retry(State(app): State<Shared>, Segment(task_id): Segment) -> Result<Json<Accepted>, Refusal> {
+    responses((status = 200, description = "The new task is on disk", body = Accepted, headers(("baton-receipt" = String, description = "For later calls")))))]
+pub(super) async fn retry(
+    State(app): State<Shared>,
+    Segment(task_id): Segment,
+) -> Result<(Receipt, Json<Accepted>), Refusal> {
     let accepted = app.retry(v1::RetryTaskRequest { task_id: task_id.clone() }).await?;
     let of = app.get(v1::GetTaskRequest { task_id }).await?;
-    Ok(Json(Accepted::new(accepted, of.spec.unwrap_or_default().worker)))
+    Ok((Receipt::of(&accepted), Json(Accepted::new(accepted, of.spec.unwrap_or_default().worker))))
 }
 
 /// Why a task isn't running.

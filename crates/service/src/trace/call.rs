@@ -10,11 +10,14 @@ use std::time::SystemTime;
 
 /// The header, and the metadata of gRPC.
 const TRACEPARENT: &str = "traceparent";
+/// What goes with it; may be there several times.
+const TRACESTATE: &str = "tracestate";
 /// What nobody wants to see traced.
 const QUIET: [&str; 5] = ["/healthz", "/readyz", "/metrics", "/grpc.health.", "/grpc.reflection."];
 
 tokio::task_local! {
     static CURRENT: Option<TraceContext>;
+    static STATE: String;
 }
 
 /// The span of the call being answered or, if nobody records it, that of the caller.
@@ -22,14 +25,29 @@ pub fn current() -> Option<TraceContext> {
     CURRENT.try_with(|context| *context).ok().flatten()
 }
 
+/// The caller's `tracestate`, which goes wherever its trace goes; else empty.
+pub fn state() -> String {
+    STATE.try_with(String::clone).unwrap_or_default()
+}
+
 /// What the caller says. Anything odd counts as nothing, as W3C asks for.
 pub(crate) fn caller(headers: &HeaderMap) -> Option<TraceContext> {
     headers.get(TRACEPARENT)?.to_str().ok()?.trim().parse().ok()
 }
 
+/// What goes with what the caller says; of no use without that. Anything odd counts as nothing here too.
+pub(crate) fn caller_state(headers: &HeaderMap) -> String {
+    if !headers.contains_key(TRACESTATE) || caller(headers).is_none() {
+        return String::new();
+    }
+    let parts: Option<Vec<_>> = headers.get_all(TRACESTATE).iter().map(|value| value.to_str().ok()).collect();
+    let whole = parts.unwrap_or_default().join(",");
+    if domain::check_trace_state(&whole).is_ok() { whole } else { String::new() }
+}
+
 /// Runs in the place of a call.
-pub(crate) async fn scoped<F: Future>(context: Option<TraceContext>, work: F) -> F::Output {
-    CURRENT.scope(context, work).await
+pub(crate) async fn scoped<F: Future>(context: Option<TraceContext>, state: String, work: F) -> F::Output {
+    CURRENT.scope(context, STATE.scope(state, work)).await
 }
 
 /// A span of the call, if it is to be recorded: the caller's trace goes on; where the service is a front door, one begins.
@@ -137,6 +155,15 @@ mod tests {
             let found = answering(tracer, front, &request(path, traceparent));
             assert_eq!(found.is_some(), recorded, "{front} {path} {traceparent:?}");
         }
+        let state = |parent, states: &[&str]| {
+            let mut request = request(path, parent);
+            for state in states {
+                request.headers_mut().append(TRACESTATE, state.parse().unwrap());
+            }
+            caller_state(request.headers())
+        };
+        assert_eq!(state(Some(parent), &["a=1,b=2", "c=3"]), "a=1,b=2,c=3");
+        assert_eq!(state(Some(parent), &["a=1", "odd"]) + &state(Some("odd"), &["a=1"]) + &state(None, &["a=1"]), "");
         let found = answering(&on, false, &request(path, Some(parent))).unwrap();
         assert_eq!(found.name, "orchestrator.v1.Gateway/SubmitTask");
         assert_eq!(found.context.trace_id(), "4bf92f3577b34da6a3ce929d0e0e4736");

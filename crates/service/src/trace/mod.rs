@@ -5,8 +5,8 @@
 mod call;
 mod export;
 
-pub use call::current;
-pub(crate) use call::{answering, caller, scoped};
+pub(crate) use call::{answering, caller, caller_state, scoped};
+pub use call::{current, state};
 pub(crate) use export::Exporter;
 
 use crate::{Fatal, Options};

@@ -46,6 +46,7 @@ fn a_task_comes_back_as_it_was_written_in_every_state() {
             spec.key = Some(IdempotencyKey { key: [7; 16], body: [8; 16] });
             spec.run_at = Some(UnixMillis(1_800_000_000_000));
             spec.trace = Some(domain::TraceContext { trace: [3; 16], span: [4; 8], flags: 1 });
+            spec.trace_state = "rojo=1,congo=2".into();
         }));
         let limits = ContainerLimits { memory_bytes: Some(1 << 40), cpu_millis: Some(500), pids: Some(7) };
         let container = Container {

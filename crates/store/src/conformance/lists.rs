@@ -50,12 +50,20 @@ fn a_list_leaves_out_payload_and_result() {
 }
 
 #[test]
-fn a_workers_tasks_are_also_those_that_wait_for_it() {
+fn a_workers_tasks_are_those_that_it_had_and_if_asked_for_those_that_wait_for_it() {
     for (name, mut store, _dir) in stores() {
         let pinned = |n, worker: &str| with_spec(queued(n), |spec| spec.worker = Some(WorkerId::new(worker)));
-        fill(store.as_mut(), &[queued(1), pinned(2, "there"), pinned(3, "elsewhere")]);
-        let there = TaskFilter { worker: Some(WorkerId::new("there")), ..TaskFilter::default() };
-        assert_eq!(ids(store.as_ref(), &there), [id(2)], "{name}");
+        let had = in_state(pinned(4, "elsewhere"), State::Running(attempt(1, None)));
+        let pinned_array = |n| with_spec(array(n, "1-2"), |spec| spec.worker = Some(WorkerId::new("there")));
+        let tasks = [queued(1), pinned(2, "there"), pinned(3, "elsewhere"), had.clone(), pinned_array(5)];
+        fill(store.as_mut(), &tasks);
+        let on = |worker: &WorkerId| TaskFilter { worker: Some(worker.clone()), ..TaskFilter::default() };
+        let there = WorkerId::new("there");
+        assert_eq!(ids(store.as_ref(), &on(&there)), [], "{name}");
+        let waiting = TaskFilter { waiting: true, ..on(&there) };
+        assert_eq!(ids(store.as_ref(), &waiting), [id(5), id(2)], "{name}");
+        let its = had.worker().unwrap();
+        assert_eq!(ids(store.as_ref(), &on(its)), [id(4)], "{name}");
     }
 }
 

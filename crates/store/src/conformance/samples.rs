@@ -32,6 +32,7 @@ pub fn queued(n: u64) -> Task {
             start_within: None,
             array: None,
             trace: None,
+            trace_state: String::new(),
         }),
         ready_seq: n + 1,
         accepted: stamp(1),

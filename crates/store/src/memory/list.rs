@@ -39,10 +39,10 @@ fn page(matching: impl Iterator<Item = (i64, Task)>, limit: usize) -> Page<Task>
 }
 
 fn shows(filter: &TaskFilter, task: &Task) -> bool {
-    let TaskFilter { states, worker, name, queue, array } = filter;
+    let TaskFilter { states, worker, waiting, name, queue, array } = filter;
     let called = |wanted: &Option<String>, text: &str| wanted.as_ref().is_none_or(|wanted| wanted == text);
     (states.is_empty() || states.contains(&task.state.word()))
-        && worker.as_ref().is_none_or(|worker| task.assigned() == Some(worker))
+        && worker.as_ref().is_none_or(|worker| task.assigned() == Some(worker) && (*waiting || !task.is_untouched()))
         && (array.is_some() || called(name, &task.spec.name) && called(queue, &task.spec.queue))
 }
 

@@ -41,6 +41,8 @@ struct SpecRecord {
     start_within_nanos: Option<u64>,
     #[prost(message, optional, tag = "80")]
     trace: Option<TraceRecord>,
+    #[prost(string, tag = "81")]
+    trace_state: String,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -154,6 +156,7 @@ pub(crate) fn encode_spec(spec: &Spec) -> Vec<u8> {
         array,
         start_within,
         trace,
+        trace_state,
     } = spec;
     let RetryPolicy { max_retries } = *retry;
     SpecRecord {
@@ -187,6 +190,7 @@ pub(crate) fn encode_spec(spec: &Spec) -> Vec<u8> {
             ids: [&trace[..], &span].concat(),
             flags: flags.into(),
         }),
+        trace_state: trace_state.clone(),
     }
     .encode_to_vec()
 }
@@ -209,6 +213,7 @@ pub(crate) fn decode_spec(bytes: &[u8], input: Vec<u8>) -> Result<Spec, Unreadab
         on_lost,
         start_within_nanos,
         trace,
+        trace_state,
     } = SpecRecord::decode(bytes)?;
     let run = match run.ok_or_else(|| Unreadable::missing("way to run"))? {
         RunRecord::Shell(ShellRecord { command, args, working_dir, env }) => {
@@ -233,6 +238,7 @@ pub(crate) fn decode_spec(bytes: &[u8], input: Vec<u8>) -> Result<Spec, Unreadab
         array: array.map(decode_array).transpose()?,
         start_within: start_within_nanos.map(Duration::from_nanos),
         trace: trace.map(decode_trace).transpose()?,
+        trace_state,
     })
 }
 

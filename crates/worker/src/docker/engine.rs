@@ -83,6 +83,12 @@ impl Engine {
         Ok(engine)
     }
 
+    /// Its version and its API's, as far as it says them.
+    pub async fn version(&self) -> Result<(String, String), Trouble> {
+        let said = self.0.version().await?;
+        Ok((said.version.unwrap_or_default(), said.api_version.unwrap_or_default()))
+    }
+
     /// Whether it has this image.
     pub async fn has_image(&self, image: &str) -> Result<bool, Trouble> {
         match self.0.inspect_image(image).await.map_err(Trouble::from) {

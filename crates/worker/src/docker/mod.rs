@@ -9,12 +9,14 @@
 //! labels.
 
 mod engine;
+mod examine;
 mod host;
 mod job;
 mod note;
 mod tender;
 mod watch;
 
+pub use examine::FoundEngine;
 pub use host::DockerHost;
 pub use tender::tend;
 pub(crate) use watch::{Docker, DockerEvent, TENDER, answers};

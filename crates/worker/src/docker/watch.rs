@@ -11,7 +11,7 @@ use super::{
 use crate::keeper::{Exited, LaunchCommand};
 use domain::{AttemptId, ContainerName, DockerRun, Exit, Incarnation, ShellRun, Spec, WorkerId};
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -117,12 +117,14 @@ impl Docker {
         self.answers = answers;
     }
 
-    /// The tender of an attempt, or why there can be none.
+    /// The tender of an attempt, or why there can be none. What is in its environment beside the marks of every task, the
+    /// container finds too.
     pub fn launch(
         &mut self,
         attempt: AttemptId,
         spec: &Spec,
         run: DockerRun,
+        env: BTreeMap<String, String>,
         grace: Duration,
     ) -> Result<LaunchCommand, String> {
         let Some(socket) = self.socket.clone() else { return Err("this worker has no Docker engine".to_owned()) };
@@ -144,7 +146,7 @@ impl Docker {
             // The note's path is only for people who look at the list of processes.
             args: self.arguments.iter().cloned().chain([job.note.to_string_lossy().into_owned()]).collect(),
             working_dir: Some("/".to_owned()),
-            env: Default::default(),
+            env,
             stdin: job.encode(spec),
         }))
     }

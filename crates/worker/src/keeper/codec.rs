@@ -64,7 +64,7 @@ pub(super) fn launch_to(launch: Launch) -> m::Start {
         LaunchCommand::Shell(ShellRun { command, args, working_dir, env, stdin }) => {
             m::Run::Shell(m::Shell { command, args, working_dir, env, stdin })
         }
-        LaunchCommand::Handler { command, payload } => m::Run::Handler(m::Handler { command, payload }),
+        LaunchCommand::Handler { command, payload, env } => m::Run::Handler(m::Handler { command, payload, env }),
     };
     let (attempt, timeout_us, grace_us) = (attempt_to(attempt), timeout.map(micros), micros(grace));
     m::Start { attempt, run: Some(run), timeout_us, grace_us, entry }
@@ -76,7 +76,7 @@ pub(super) fn launch_from(start: m::Start) -> Result<Launch> {
         m::Run::Shell(m::Shell { command, args, working_dir, env, stdin }) => {
             LaunchCommand::Shell(ShellRun { command, args, working_dir, env, stdin })
         }
-        m::Run::Handler(m::Handler { command, payload }) => LaunchCommand::Handler { command, payload },
+        m::Run::Handler(m::Handler { command, payload, env }) => LaunchCommand::Handler { command, payload, env },
     };
     Ok(Launch {
         attempt: attempt_from(attempt)?,

@@ -2,7 +2,7 @@
 
 use super::custody::Custody;
 use domain::{AttemptId, Exit, Frame, KillLevel, Progress, ShellRun, Totals, UnixMillis};
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 /// How much output a keeper holds that nobody takes (PROTOCOL P2), in memory and on disk together. What isn't output –
 /// exit codes, results, progress – is never counted, and always kept in memory: no full disk can touch it.
@@ -59,6 +59,8 @@ pub enum LaunchCommand {
         command: String,
         /// Its stdin.
         payload: Vec<u8>,
+        /// Added to its environment.
+        env: BTreeMap<String, String>,
     },
 }
 

@@ -21,10 +21,10 @@ pub(super) fn cookie_of(attempt: AttemptId) -> Cookie {
 pub(super) fn environment(base: &[Variable], launch: &Launch) -> BTreeMap<Vec<u8>, Vec<u8>> {
     let base = base.iter().map(|Variable { name, value }| (name.clone(), value.clone()));
     let own = match &launch.command {
-        LaunchCommand::Shell(shell) => Some(&shell.env),
-        LaunchCommand::Handler { .. } => None,
+        LaunchCommand::Shell(shell) => &shell.env,
+        LaunchCommand::Handler { env, .. } => env,
     };
-    let own = own.into_iter().flatten().map(|(name, value)| (name.clone().into_bytes(), value.clone().into_bytes()));
+    let own = own.iter().map(|(name, value)| (name.clone().into_bytes(), value.clone().into_bytes()));
     let mut all: BTreeMap<_, _> = base.clone().chain(own).collect();
     all.extend(base.filter(|(name, _)| name.starts_with(b"BATON_")));
     let AttemptId { task, no } = launch.attempt;
@@ -45,7 +45,7 @@ pub(super) fn program(launch: &Launch) -> (Program<'_>, &[u8]) {
     match &launch.command {
         LaunchCommand::Shell(shell) if shell.args.is_empty() => (Program::Line(&shell.command), &shell.stdin),
         LaunchCommand::Shell(shell) => (Program::Direct(&shell.command, &shell.args), &shell.stdin),
-        LaunchCommand::Handler { command, payload } => (Program::Line(command), payload),
+        LaunchCommand::Handler { command, payload, env: _ } => (Program::Line(command), payload),
     }
 }
 

@@ -124,6 +124,9 @@ pub(super) struct Handler {
     pub command: String,
     #[prost(bytes = "vec", tag = "2")]
     pub payload: Vec<u8>,
+    /// A keeper of an earlier build doesn't look at it.
+    #[prost(btree_map = "string, string", tag = "3")]
+    pub env: BTreeMap<String, String>,
 }
 
 #[derive(Clone, PartialEq, Eq, Message)]

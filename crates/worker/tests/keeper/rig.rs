@@ -78,7 +78,8 @@ pub fn shell(attempt: AttemptId, line: &str) -> Launch {
 }
 
 pub fn handler(attempt: AttemptId, line: &str, payload: &[u8]) -> Launch {
-    let command = LaunchCommand::Handler { command: line.into(), payload: payload.into() };
+    let env = [("GIVEN".into(), "to it".into())].into();
+    let command = LaunchCommand::Handler { command: line.into(), payload: payload.into(), env };
     Launch { attempt, command, entry: None, timeout: None, grace: LONG }
 }
 

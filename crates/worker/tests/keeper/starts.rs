@@ -98,6 +98,9 @@ async fn a_handler_reads_its_payload_and_its_stdout_is_the_result() {
     assert_eq!((&exited.exit, exited.result == payload), (&Exit::Code(3), true));
     assert_eq!((exited.totals.stdout, exited.totals.stderr), (0, 5));
 
+    let story = rig.run(handler(attempt(4), "sh -c 'echo $GIVEN'", b"")).await;
+    assert_eq!(story.exited().result, b"to it\n");
+
     let story = rig.run(handler(attempt(2), "cat /dev/zero", b"")).await;
     assert_eq!(story.exited().exit, Exit::HandlerError("its result is over 1048576 bytes".into()));
     let line = format!("head -c {} /dev/zero", limits::RESULT_BYTES + 1);

@@ -233,6 +233,7 @@ pub fn spec(name: &str, run: Run) -> Spec {
         start_within: None,
         array: None,
         trace: None,
+        trace_state: String::new(),
     }
 }
 

@@ -75,6 +75,7 @@ impl Entry {
             on_lost: on_lost_of(on_lost)?.unwrap_or(base.on_lost),
             start_within_ms: start_within_ms.unwrap_or_default(),
             traceparent: base.traceparent.clone(),
+            tracestate: base.tracestate.clone(),
             run,
         })
     }

@@ -80,6 +80,7 @@ pub fn accepted(array: Option<ArraySpec>) -> Task {
         start_within: None,
         array,
         trace: None,
+        trace_state: String::new(),
     };
     let books = spec.array.as_ref().map(|array| Members::new(array.ranges.len(), StateWord::Queued));
     Task {

@@ -71,7 +71,8 @@ impl Walk {
 impl Condition {
     /// `None` if nothing can match: a name that no row ever had.
     pub(super) fn of(conn: &Connection, filter: &TaskFilter) -> Result<Option<Self>, Failure> {
-        let TaskFilter { states, worker, name, queue, array } = filter;
+        // `waiting` is for whoever has the whole rows.
+        let TaskFilter { states, worker, waiting: _, name, queue, array } = filter;
         let mut unknown = false;
         let mut number = |text: Option<&str>| -> Result<Option<i64>, Failure> {
             let Some(text) = text else { return Ok(None) };

@@ -17,7 +17,11 @@ pub(super) fn page(conn: &Connection, filter: &TaskFilter, look: Look) -> Result
     for found in found {
         let mut rows = statement.query([found.key]).map_err(fault)?;
         if let Some(row) = rows.next().map_err(fault)? {
-            items.push(decoder.task(row)?);
+            let task = decoder.task(row)?;
+            // A row names the worker that it waits for where it names the one that had it.
+            if filter.worker.is_none() || filter.waiting || !task.is_untouched() {
+                items.push(task);
+            }
         }
     }
     Ok(Page { items, next })
