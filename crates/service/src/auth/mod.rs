@@ -49,6 +49,8 @@ pub enum AuthMode {
 
 /// Says what is counted at a gate and in its audit log, from 0 on, also where callers needn't say who they are.
 pub fn begin() {
+    // It may be asked for before any port is taken, which is where counting begins otherwise.
+    crate::metrics::handle();
     metrics::describe_counter!("baton_calls_refused_total", "Calls refused for who made them");
     metrics::counter!("baton_calls_refused_total", "reason" => "unauthenticated").increment(0);
     metrics::describe_counter!("baton_audit_lines_dropped_total", "Lines that the audit log lacks");
