@@ -27,6 +27,11 @@ impl Engine {
             self.classes.remove(class, place);
             return;
         };
+        if head.task.due().is_some_and(|due| due.left(now.wall).is_zero()) {
+            // It came back from a worker that didn't start it, and its time is over.
+            self.run_out(now, place.id);
+            return self.want_class(class);
+        }
         if head.task.array.is_none() {
             self.classes.remove(class, place);
             self.leave_waits(place.id);

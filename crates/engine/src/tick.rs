@@ -19,7 +19,7 @@ impl Engine {
     }
 
     /// Nobody has started a task for as long as it may wait.
-    fn run_out(&mut self, now: Now, id: TaskId) {
+    pub(crate) fn run_out(&mut self, now: Now, id: TaskId) {
         self.leave_line(id);
         let Some(resident) = self.tasks.get_mut(&id) else { return };
         let task = resident.edit();

@@ -2,8 +2,8 @@
 
 mod desk;
 
-use desk::{Desk, shell};
-use domain::{Exit, RetryPolicy, Spec, WorkerId};
+use desk::{Desk, attempt, shell};
+use domain::{Exit, ReportKind, RetryPolicy, Spec, WorkerId};
 use std::time::Duration;
 
 /// For worker `w` alone, and for 10 s at most.
@@ -71,4 +71,25 @@ fn those_that_wait_with_patience_run_in_their_order_among_the_others() {
         desk.exit(1, n, 1, Exit::Code(0)).offer(1, u64::from(n) + 1, 0);
     }
     assert_eq!(desk.pass(60.0).engine.residents(), 0);
+}
+
+#[test]
+fn a_task_that_comes_back_unstarted_when_its_time_is_over_is_given_to_nobody() {
+    for why in ["recalled", "refused", "lost"] {
+        let mut desk = Desk::new();
+        desk.submit(1, Spec { worker: None, ..patient() });
+        desk.worker(1, "w", 1).pass(9.0).worker(2, "another", 1);
+        assert_eq!(desk.state(1), "dispatched");
+        // Long enough for its patience, not for a worker to be given up.
+        for _ in 0..3 {
+            desk.offer(1, 1, 0).offer(2, 1, 0).pass(3.0);
+        }
+        let report = match why {
+            "recalled" => ReportKind::Recalled,
+            "refused" => ReportKind::Refused("no room".into()),
+            _ => ReportKind::Lost,
+        };
+        desk.report(1, attempt(1, 1), report).pass(5.0);
+        assert_eq!(desk.state(1), "gone", "{why}: {:?}", desk.orders());
+    }
 }
