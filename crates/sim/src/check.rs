@@ -13,12 +13,16 @@ use store::Store as _;
 
 /// After so long in contact no process of a task that is over is left: 5 s of grace, a slow network, a commit (G8).
 const GONE_AFTER: Duration = Duration::from_secs(20);
+/// How far the clocks of two reigns may be apart, unless they are skewed: each is up to 6 % fast or slow.
+const CLOCKS_APART_MS: i64 = 20_000;
 
 /// What was seen.
 #[derive(Default)]
 pub(crate) struct Checks {
     started: BTreeSet<AttemptId>,
     pub exits: BTreeMap<AttemptId, (Exit, Totals)>,
+    /// Tasks that ended because nobody had started them in time, with the number of attempts that were given up.
+    unstarted: BTreeMap<TaskId, u32>,
     pub ends: BTreeMap<TaskId, StateWord>,
     last_event: BTreeMap<(u64, TaskId), u64>,
     pub lines: crate::lines::Lines,
@@ -52,6 +56,9 @@ impl World {
     pub(crate) fn check_start(&mut self, worker: usize, start: &Start) {
         let attempt = start.attempt;
         assert!(self.checks.started.insert(attempt), "{attempt:?} is started twice");
+        // What was given up before may still be on its way.
+        let given_up = self.checks.unstarted.get(&attempt.task);
+        assert!(given_up.is_none_or(|no| attempt.no.0 <= *no), "{attempt:?} is started, and its task's time was over");
         if !self.client.waiting.contains(&attempt.task.whole()) {
             return;
         }
@@ -84,6 +91,7 @@ impl World {
             EventKind::Dispatched(_) if self.house.reigns(reign, self.disk.epoch) => {
                 let cancelled = self.client.cancelled.contains_key(&event.task);
                 assert!(!cancelled, "{} was cancelled, and is given to a worker", event.task);
+                self.check_patience(event, task);
             }
             EventKind::Accepted | EventKind::Begun | EventKind::Dispatched(_) | EventKind::Started(_) => {}
             EventKind::Progressed(_) | EventKind::CancelRequested | EventKind::AttemptEnded(..) => {}
@@ -113,8 +121,31 @@ impl World {
                     self.sometimes(Rare::ExitTooLate);
                 }
             }
+            Final::TimedOut(why) if why.starts_with("not started") => self.check_unstarted(why, task),
             Final::Failed(_) | Final::TimedOut(_) => {}
         }
+    }
+
+    /// Who ends so was to be started within that time, and wasn't, as far as anybody knows.
+    fn check_unstarted(&mut self, why: &str, task: &Task) {
+        let within = self.client.patient.get(&task.id);
+        let said = within.map(|within| format!("not started within {}s", within.as_secs()));
+        assert_eq!(said.as_deref(), Some(why), "{}: its patience", task.id);
+        assert!(task.attempts().all(|a| a.started.is_none()), "{} was started, and ends as if not", task.id);
+        self.checks.unstarted.insert(task.id, task.latest().map_or(0, |a| a.no.0));
+        self.sometimes(Rare::NotStarted);
+    }
+
+    /// Nothing is given to a worker for its first start when the time for that is over.
+    fn check_patience(&self, event: &Event, task: &Task) {
+        let Some(within) = self.client.patient.get(&task.id) else { return };
+        if self.mix.skewed_clocks || task.attempts().any(|a| a.started.is_some()) {
+            return;
+        }
+        let since = task.spec.run_at.map_or(task.accepted.at, |at| at.max(task.accepted.at));
+        let waited = event.stamp.at.0 - since.0;
+        let most = i64::try_from(within.as_millis()).unwrap_or(i64::MAX) + CLOCKS_APART_MS;
+        assert!(waited <= most, "{} waited {waited} ms for its first start, which is over {most}", task.id);
     }
 
     /// G7 and the point of it all: completed means that the process really exited 0 and its output is whole.

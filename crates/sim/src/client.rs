@@ -32,6 +32,8 @@ pub(crate) struct Client {
     pub endless: BTreeSet<TaskId>,
     /// Tasks that wait for their workers.
     pub waiting: BTreeSet<TaskId>,
+    /// Tasks that may wait so long for their first start.
+    pub patient: BTreeMap<TaskId, Duration>,
     /// Submits with a key, to be repeated under another id.
     pub keyed: Vec<NewTask>,
     /// Under which id a key was first acknowledged, and of what.
@@ -70,6 +72,13 @@ impl Client {
 impl World {
     pub(crate) fn call(&mut self, mut what: Call) {
         if let Call::Submit(tasks) = &mut what {
+            for task in tasks.iter_mut() {
+                let Some(within) = task.spec.start_within else { continue };
+                self.client.patient.insert(task.id, within);
+                if self.plan.plant == Some(Plant::PatienceIgnored) {
+                    task.spec = disk::patient_for_ever(&task.spec);
+                }
+            }
             for task in tasks.iter_mut().filter(|task| task.spec.on_lost == OnLost::Wait) {
                 self.client.waiting.insert(task.id);
                 if self.plan.plant == Some(Plant::WaitIgnored) {

@@ -160,6 +160,11 @@ pub(crate) fn impatient(spec: &Spec) -> Arc<Spec> {
     Arc::new(Spec { on_lost: OnLost::Retry, ..spec.clone() })
 }
 
+/// Planted: it isn't said how long the task may wait.
+pub(crate) fn patient_for_ever(spec: &Spec) -> Arc<Spec> {
+    Arc::new(Spec { start_within: None, ..spec.clone() })
+}
+
 /// The record of the last attempt is gone: its number would be used again.
 fn forget_attempt(task: &mut Task) {
     if let State::Pending(_) = task.state

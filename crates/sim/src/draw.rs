@@ -48,12 +48,19 @@ pub(crate) fn task(world: &mut World, dice: &mut Rng) -> NewTask {
         trace: None,
         trace_state: String::new(),
     };
+    let patient = spec.array.is_none() && dice.percent(20);
+    let spec = Spec { start_within: patient.then(|| patience(dice)), ..spec };
     world.report.members += members;
     let task = NewTask { id, spec: Arc::new(spec), entries, retry: None };
     if task.spec.key.is_some() {
         world.client.keyed.push(task.clone());
     }
     task
+}
+
+/// How long a task may wait for its first start.
+fn patience(dice: &mut Rng) -> Duration {
+    Duration::from_secs(5 + dice.below(26))
 }
 
 /// Whether somebody has to end it.

@@ -57,6 +57,8 @@ plants! {
     CountsDrift = "counts-drift",
     /// Idempotency keys are only in memory.
     KeyNotKept = "key-not-kept",
+    /// A task that is to be started within some time waits for ever.
+    PatienceIgnored = "patience-ignored",
     /// What a repeated submit finds isn't looked up.
     RepeatNotNoticed = "repeat-not-noticed",
     /// A later state of a task is overwritten by an earlier one.

@@ -45,6 +45,8 @@ rare! {
     LateEffects = "effects of a commit left after the next reign had begun",
     /// Output of a deposed reign was not taken.
     LateOutput = "output offered by a deposed scheduler was refused",
+    /// A task's patience was over.
+    NotStarted = "a task ended because nobody started it in time",
     /// P6: the task was faster.
     CancelTooLate = "a cancel came after the end of what it was to end",
     /// P6: the cancel was faster.
