@@ -9,7 +9,7 @@ try:
     from baton import _session as session
     from baton._data_dir import DataDir, DataDirError
     from baton._trace import place
-    from baton._transport import target
+    from baton._transport import Target, target
     from baton.worker import Worker
 except ModuleNotFoundError as error:
     raise unittest.SkipTest(str(error)) from None
@@ -81,8 +81,10 @@ class Wire(unittest.TestCase):
         self.assertEqual(contract.v1_message(session.Update(), {}).WhichOneof("message"), "update", "I am here")
 
     def test_only_plain_urls_are_schedulers(self):
-        self.assertEqual(target("http://10.0.0.1:5"), "10.0.0.1:5")
-        for wrong in ("", "127.0.0.1:50052", "https://x:1", "http://", "http://x:1/path"):
+        self.assertEqual(target("http://10.0.0.1:5"), Target("10.0.0.1:5"))
+        secure = target("https://x")
+        self.assertEqual((secure.address, secure.credentials is None), ("x:443", False))
+        for wrong in ("", "127.0.0.1:50052", "ftp://x:1", "http://", "http://x:1/path"):
             with self.subTest(wrong), self.assertRaises(ValueError):
                 target(wrong)
 
