@@ -17,6 +17,7 @@ import base64
 import json
 import os
 import socket
+import ssl
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
