@@ -9,11 +9,24 @@ use std::{collections::BTreeMap, fs, io};
 pub struct Cookie(pub Vec<Vec<u8>>);
 
 impl Cookie {
-    fn marks(&self, pid: i32) -> bool {
+    fn marks(&self, pid: i32) -> Marked {
         // Another user's, or gone: not ours.
-        let Ok(environ) = fs::read(format!("/proc/{pid}/environ")) else { return false };
-        !self.0.is_empty() && self.0.iter().all(|entry| environ.split(|b| *b == 0).any(|e| e == entry.as_slice()))
+        let Ok(environ) = fs::read(format!("/proc/{pid}/environ")) else { return Marked::No };
+        if environ.is_empty() && reads_its_program(pid) {
+            return Marked::Unsaid;
+        }
+        let has = |entry: &Vec<u8>| environ.split(|b| *b == 0).any(|e| e == entry.as_slice());
+        if !self.0.is_empty() && self.0.iter().all(has) { Marked::Yes } else { Marked::No }
     }
+}
+
+/// Whether a process carries a cookie.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Marked {
+    Yes,
+    No,
+    /// It is in the middle of an `exec`, without an environment for a moment.
+    Unsaid,
 }
 
 /// A tree known by what its processes carry.
@@ -25,6 +38,8 @@ pub(super) struct Walk {
     /// Every process seen in it that still lived at the last look, with its start time: later they may have lost
     /// all that connected them.
     known: BTreeMap<i32, u64>,
+    /// Whether the last look met processes of which it couldn't tell: what it found may not be all.
+    unsure: bool,
 }
 
 /// What /proc says of a process.
@@ -40,7 +55,7 @@ struct Process {
 
 impl Walk {
     pub(super) fn new(cookie: Cookie) -> Self {
-        Self { cookie, leader: None, known: BTreeMap::new() }
+        Self { cookie, leader: None, known: BTreeMap::new(), unsure: false }
     }
 
     pub(super) fn started(&mut self, pid: i32) {
@@ -55,13 +70,14 @@ impl Walk {
 
     pub(super) fn is_empty(&mut self) -> io::Result<bool> {
         self.look()?;
-        Ok(self.known.is_empty())
+        Ok(self.known.is_empty() && !self.unsure)
     }
 
     /// Finds its living members.
     fn look(&mut self) -> io::Result<()> {
         let all: Vec<Process> = processes()?;
         let before = std::mem::take(&mut self.known);
+        let mut unsaid: Vec<i32> = Vec::new();
         let (leader, since) = self.leader.unwrap_or_default();
         let own = i32::try_from(std::process::id()).unwrap_or_default();
         let mut members: BTreeMap<i32, u64> = all
@@ -69,7 +85,14 @@ impl Walk {
             .filter(|p| p.pid != own && p.started >= since)
             .filter(|p| {
                 let led = leader != 0 && [p.pid, p.group, p.session].contains(&leader);
-                led || before.get(&p.pid) == Some(&p.started) || self.cookie.marks(p.pid)
+                if led || before.get(&p.pid) == Some(&p.started) {
+                    return true;
+                }
+                let marked = self.cookie.marks(p.pid);
+                if marked == Marked::Unsaid {
+                    unsaid.push(p.pid);
+                }
+                marked == Marked::Yes
             })
             .map(|p| (p.pid, p.started))
             .collect();
@@ -86,6 +109,7 @@ impl Walk {
         for dead in all.iter().filter(|p| p.dead) {
             members.remove(&dead.pid);
         }
+        self.unsure = unsaid.iter().any(|pid| !members.contains_key(pid));
         self.known = members;
         Ok(())
     }
@@ -98,6 +122,16 @@ fn processes() -> io::Result<Vec<Process>> {
 
 fn read(pid: i32) -> Option<Process> {
     parse(pid, &fs::read(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// Whether a process has memory but no environment yet: so it is while `exec` builds the new program, and so is no
+/// process that runs one, not even one whose environment is empty.
+fn reads_its_program(pid: i32) -> bool {
+    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
+    let Some((_, rest)) = stat.rsplit_once(") ") else { return false };
+    // Fields 23 and 51 of the whole line: the size of its memory, and where its environment ends.
+    let field = |n: usize| rest.split(' ').nth(n - 3).and_then(|text| text.trim().parse::<u64>().ok());
+    field(23).is_some_and(|size| size > 0) && field(51) == Some(0)
 }
 
 /// `pid (name) state ppid pgrp session …`, where the name may hold anything.
