@@ -15,9 +15,9 @@ use domain::{Ahead, Batch, Counts, Epoch, Fact, Loaded, Monotonic, Need, Now, Ta
 use engine::{Config, Effect, Engine, Input, Sealed, Snapshot};
 use std::collections::{BTreeSet, VecDeque};
 
-/// Effects that a batch may gather before it is closed: bounds the size of one commit and the memory of one batch.
-/// A submit of 10,000 tasks makes at most three effects a task.
-const BATCH_EFFECTS: usize = 30_000;
+/// Effects that a batch may gather before it is closed: bounds the size of one commit, the memory of one batch, and how long
+/// somebody's single task waits behind another's million. A submit of 10,000 tasks makes at most three effects a task.
+const BATCH_EFFECTS: usize = 10_000;
 
 /// What the driver wants done.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -271,11 +271,14 @@ impl<'a> Reign<'a> {
                 if effects.iter().any(shows_in_views) {
                     self.views.publish_now(|| View::of(&self.driver));
                 }
+                // What was gathered meanwhile: the writer works on it while the answers go out.
+                let next = self.step();
                 self.release(effects).await;
                 if let Some(expired) = expired {
                     self.deleted(&expired, None);
                 }
                 self.views.publish(|| View::of(&self.driver));
+                next?;
             }
         }
         Ok(())

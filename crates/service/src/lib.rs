@@ -17,6 +17,7 @@ mod listen;
 mod logging;
 mod metrics;
 mod options;
+pub mod pages;
 mod peer;
 mod peers;
 mod plain;

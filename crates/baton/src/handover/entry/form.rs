@@ -16,8 +16,8 @@ pub struct Entry {
     pub description: Option<String>,
     pub command: Option<String>,
     pub args: Option<Vec<String>>,
-    pub shell: Option<Shell>,
-    pub docker: Option<Docker>,
+    pub shell: Option<Box<Shell>>,
+    pub docker: Option<Box<Docker>>,
     pub env: Option<BTreeMap<String, String>>,
     pub working_dir: Option<String>,
     pub stdin: Option<String>,
@@ -90,8 +90,12 @@ struct RangeFields {
 
 impl Entry {
     /// Reads one. `line`: it stands on a line of its own.
-    pub fn parse(json: &[u8], line: bool) -> Result<Self, String> {
-        serde_json::from_slice(json).map_err(|error| match error.classify() {
+    pub fn parse(json: &[u8], line: bool) -> Result<Box<Self>, String> {
+        // Filled where it is: it is large, and there may be millions.
+        let mut entry = Box::<Self>::default();
+        let mut from = serde_json::Deserializer::from_slice(json);
+        let read = from.deserialize_map(Fields(&mut entry)).and_then(|()| from.end());
+        read.map(|()| entry).map_err(|error| match error.classify() {
             Category::Data => bare(&error.to_string()).to_owned(),
             Category::Eof if line => "ends in the middle (a file is one list, or one entry a line)".to_owned(),
             Category::Syntax | Category::Eof | Category::Io => format!("is not JSON: {}", bare(&error.to_string())),
@@ -141,24 +145,18 @@ enum Field {
     Unknown(String),
 }
 
-impl<'de> Deserialize<'de> for Entry {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_map(Fields)
-    }
-}
+/// Reads the fields of an entry into it.
+struct Fields<'e>(&'e mut Entry);
 
-struct Fields;
-
-impl<'de> Visitor<'de> for Fields {
-    type Value = Entry;
+impl<'de> Visitor<'de> for Fields<'_> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object that describes a task")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entry, A::Error> {
-        let mut entry = Entry::default();
-        let (e, map) = (&mut entry, &mut map);
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let (e, map) = (self.0, &mut map);
         while let Some(field) = map.next_key()? {
             match field {
                 Field::Name => take(map, "name", &mut e.name)?,
@@ -193,7 +191,7 @@ impl<'de> Visitor<'de> for Fields {
                 Field::Unknown(field) => return Err(de::Error::custom(format!("{field}: is not a field of a task"))),
             }
         }
-        Ok(entry)
+        Ok(())
     }
 }
 

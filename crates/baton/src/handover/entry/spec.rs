@@ -52,7 +52,7 @@ impl Entry {
         let stdin = bytes("stdin", stdin, stdin_base64)?;
         let command = Command { command, args, shell, env, working_dir, stdin };
         let (run, name) = match docker {
-            Some(docker) => container(docker, &command, name, handler.is_some(), &defaults.env)?,
+            Some(docker) => container(*docker, &command, name, handler.is_some(), &defaults.env)?,
             None => run(command, name, handler, payload.is_some(), &defaults.env)?,
         };
         let (timeout_secs, timeout_ms) = limit(timeout, timeout_secs, timeout_ms, defaults.spec.timeout_ms)?;
@@ -85,7 +85,7 @@ impl Entry {
 struct Command {
     command: Option<String>,
     args: Option<Vec<String>>,
-    shell: Option<Shell>,
+    shell: Option<Box<Shell>>,
     env: Option<BTreeMap<String, String>>,
     working_dir: Option<String>,
     stdin: Option<Vec<u8>>,
@@ -165,7 +165,7 @@ impl Command {
             if command.is_some() || args.is_some() || env.is_some() || working_dir.is_some() || stdin.is_some() {
                 return Err("shell: stands beside fields that belong into it".into());
             }
-            let Shell { command, args, working_dir, env, stdin, stdin_base64 } = shell;
+            let Shell { command, args, working_dir, env, stdin, stdin_base64 } = *shell;
             let stdin = bytes("stdin", some(stdin), some(stdin_base64)).map_err(|text| format!("shell.{text}"))?;
             return Ok(Some(v1::ShellRun { command, args, working_dir, env, stdin: stdin.unwrap_or_default() }));
         }
@@ -214,11 +214,10 @@ fn text_of(json: &RawValue) -> Result<String, String> {
 }
 
 fn bytes(field: &str, text: Option<String>, base64: Option<String>) -> Result<Option<Vec<u8>>, String> {
-    let name = format!("{field}_base64");
     match (text, base64) {
-        (Some(_), Some(_)) => Err(format!("{name}: stands beside `{field}`")),
+        (Some(_), Some(_)) => Err(format!("{field}_base64: stands beside `{field}`")),
         (Some(text), None) => Ok(Some(text.into_bytes())),
-        (None, Some(text)) => base64::decode(&text).map(Some).map_err(|why| format!("{name}: {why}")),
+        (None, Some(text)) => base64::decode(&text).map(Some).map_err(|why| format!("{field}_base64: {why}")),
         (None, None) => Ok(None),
     }
 }
