@@ -90,6 +90,13 @@ pub(super) fn read(file: &File) -> io::Result<Option<Vec<Line>>> {
     Ok(lines.chunks_exact(version.line()).map(|line| Line::decode(version, &mut Reader(line))).collect())
 }
 
+/// Whether these bytes behind the records of a sealed segment, of which no footer can be read, can have been that of these
+/// frames and of no further one: they are damaged, but as many, or cut off, but the beginning of it.
+pub(super) fn may_have_been(rest: &[u8], lines: &[Line]) -> bool {
+    let as_many = |version: Version| rest.len() == lines.len() * version.line() + TRAILER;
+    Version::ALL.into_iter().any(as_many) || (!rest.is_empty() && encode(lines.to_vec()).starts_with(rest))
+}
+
 fn decode_trailer(bytes: &[u8; TRAILER]) -> Option<(Version, u64, u32)> {
     let version = Version::of_footer(bytes)?;
     let (fields, sum) = bytes.split_last_chunk::<4>()?;

@@ -1,6 +1,6 @@
 //! Recovery: the index from what lies in the directory, once, when the store is opened.
 
-use super::{Segment, footer, footer::Line, gap, index::Index, path, scan};
+use super::{Segment, footer, footer::Line, gap, index::Index, path, scan, scan::Scan};
 use domain::AttemptId;
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
@@ -37,7 +37,8 @@ impl Recovery {
                 tracing::warn!(segment = name, at = scan.end, bytes, "Output segment had a torn end, cut off");
                 file.set_len(u64::from(scan.end))?;
                 file.sync_data()?;
-            } else if scan.rest > 0 {
+            } else if !last {
+                still_whole(&file, &name, &scan)?;
                 tracing::warn!(segment = name, "Output segment has no readable footer, was scanned");
             }
             if last && scan.proven < scan.end {
@@ -65,6 +66,18 @@ impl Recovery {
             Err(found) => Err(gap(&found)),
         }
     }
+}
+
+/// All of a sealed segment was durable, its footer too. So what can't be read of its end is that, or records are missing.
+fn still_whole(file: &File, name: &str, scan: &Scan) -> io::Result<()> {
+    let mut rest = vec![0; usize::try_from(scan.rest).map_err(|_| io::ErrorKind::InvalidData)?];
+    file.read_exact_at(&mut rest, u64::from(scan.end))?;
+    if footer::may_have_been(&rest, &scan.lines) {
+        return Ok(());
+    }
+    let text =
+        format!("output segment {name} is damaged from byte {} on: durable records there cannot be read", scan.end);
+    Err(io::Error::new(io::ErrorKind::InvalidData, text))
 }
 
 /// Writes the last batch once more. It was read from the kernel's cache: had its sync failed, the cache would hold it as

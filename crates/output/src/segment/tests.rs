@@ -107,6 +107,32 @@ fn sealed_segments_need_no_scan_and_survive_a_lost_footer() {
 }
 
 #[test]
+fn a_sealed_segment_that_lacks_its_last_records_is_no_torn_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = reopen(dir.path()).unwrap();
+    for first in (1..=12).step_by(4) {
+        store.append(&frames(1, first..=first + 3)).unwrap();
+    }
+    drop(store);
+    let file = path(dir.path(), 1);
+    let whole = fs::read(&file).unwrap();
+    let records = whole.windows(4).filter(|bytes| bytes == b"BFR2").count() * RECORD;
+    let mut opens = |bytes: &[u8]| {
+        fs::write(&file, bytes).unwrap();
+        reopen(dir.path()).map(|store| stored(&store, 1).len()).map_err(|error| error.kind())
+    };
+    let mut no_footer = whole.clone();
+    *no_footer.last_mut().unwrap() ^= 1;
+    let mut nor_last_record = no_footer.clone();
+    nor_last_record[records - 1] ^= 1;
+    assert_eq!((opens(&no_footer), opens(&whole[..records + 60])), (Ok(12), Ok(12)));
+    for bytes in [&nor_last_record[..], &whole[..records], &whole[..records - RECORD], &whole[..RECORD + 9]] {
+        assert_eq!(opens(bytes), Err(io::ErrorKind::InvalidData), "{} bytes", bytes.len());
+    }
+    assert_eq!(opens(&whole), Ok(12));
+}
+
+#[test]
 fn a_store_that_ends_with_a_sealed_segment_begins_the_next() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = reopen(dir.path()).unwrap();

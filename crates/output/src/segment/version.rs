@@ -17,7 +17,7 @@ impl Version {
     /// What is written.
     pub(super) const NOW: Self = Self::Two;
     /// All there were.
-    const ALL: [Self; 2] = [Self::One, Self::Two];
+    pub(super) const ALL: [Self; 2] = [Self::One, Self::Two];
 
     /// What a record begins with.
     pub(super) const fn magic(self) -> &'static [u8; 4] {
