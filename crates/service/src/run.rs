@@ -1,6 +1,6 @@
 //! From `main` to an exit code.
 
-use crate::{Fatal, Options, Stopping, descriptors, logging};
+use crate::{Fatal, Options, Stopping, core_files, descriptors, logging};
 use std::{process::ExitCode, time::Duration};
 
 /// What a service's main returns; a [`Fatal`] in it is shown with its hint.
@@ -31,6 +31,7 @@ fn prepared<F>(options: &Options, main: impl FnOnce(Stopping) -> F) -> Result<()
 where
     F: Future<Output = Result<()>>,
 {
+    core_files::forbid_core_files();
     logging::install(options.log_format)?;
     descriptors::raise();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
