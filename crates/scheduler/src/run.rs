@@ -20,6 +20,7 @@ const AUDIT_LOG: &str = "audit.log";
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let options: Options = service::parse_from(args).unwrap_or_else(|error| error.exit());
     let common = options.common.clone();
+    service::close_memory();
     service::run(&common, |stopping| async move {
         run(options, stopping).await?;
         Service::say_stopped("Scheduler");
