@@ -7,5 +7,6 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let options: gateway::Options = service::parse();
+    service::close_memory();
     service::run(&options.service.clone(), |stopping| gateway::run(options, stopping))
 }
