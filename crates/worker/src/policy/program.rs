@@ -21,10 +21,7 @@ pub(super) fn judge(rules: &Commands, shell: ShellRun) -> Result<ShellRun, Strin
             Some([]) | None => return Err("a line for the shell ([commands] shell)".to_owned()),
         },
     };
-    let program = absolute(&name, std::env::var_os("PATH").as_deref())?;
-    if !any(&rules.programs, &program) {
-        return Err(format!("the program {program} ([commands] programs)"));
-    }
+    let program = allowed(rules, absolute(&name, std::env::var_os("PATH").as_deref())?)?;
     if let Some(name) = env.keys().find(|name| !any(&rules.env, name)) {
         return Err(format!("the variable {name} ([commands] env)"));
     }
@@ -34,17 +31,28 @@ pub(super) fn judge(rules: &Commands, shell: ShellRun) -> Result<ShellRun, Strin
     Ok(ShellRun { command: program, args, working_dir, env, stdin })
 }
 
-/// A program's absolute path.
-fn absolute(name: &str, path: Option<&OsStr>) -> Result<String, String> {
+/// The first of these files that may be started.
+fn allowed(rules: &Commands, files: Vec<String>) -> Result<String, String> {
+    let first = files.first().cloned().unwrap_or_default();
+    let fits = files.into_iter().find(|file| any(&rules.programs, file));
+    fits.ok_or_else(|| format!("the program {first} ([commands] programs)"))
+}
+
+/// A program's absolute path; of a name without `/`, where it is on the `PATH`, which may be several places.
+fn absolute(name: &str, path: Option<&OsStr>) -> Result<Vec<String>, String> {
     if name.contains('/') {
         return match is_plain(name) {
-            true => Ok(name.to_owned()),
+            true => Ok(vec![name.to_owned()]),
             false => Err(format!("the program {name}: only an absolute path without . and .. ([commands] programs)")),
         };
     }
     let candidates = path.map(std::env::split_paths).into_iter().flatten().map(|dir| dir.join(name));
-    let found = candidates.filter_map(|file| file.into_os_string().into_string().ok()).find(|file| runs(file));
-    found.ok_or_else(|| format!("the program {name}: it is not on this worker's PATH ([commands] programs)"))
+    let found = candidates.filter_map(|file| file.into_os_string().into_string().ok()).filter(|file| runs(file));
+    let found: Vec<String> = found.collect();
+    match found.is_empty() {
+        true => Err(format!("the program {name}: it is not on this worker's PATH ([commands] programs)")),
+        false => Ok(found),
+    }
 }
 
 fn runs(file: &str) -> bool {
@@ -62,10 +70,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn of_several_places_on_the_path_the_first_that_is_allowed_counts() {
+        let rules: Commands = toml::from_str("programs = [\"/usr/bin/x\", \"/opt/*\"]").expect("rules");
+        let files = |files: &[&str]| files.iter().map(|file| (*file).to_owned()).collect();
+        assert_eq!(allowed(&rules, files(&["/bin/x", "/usr/bin/x", "/opt/x"])).as_deref(), Ok("/usr/bin/x"));
+        assert!(allowed(&rules, files(&["/bin/x", "/sbin/x"])).is_err_and(|why| why.contains("the program /bin/x (")));
+    }
+
+    #[test]
     fn a_program_is_the_file_that_its_path_says() {
         let path = Some(OsStr::new("relative:/nowhere:/bin"));
-        assert_eq!(absolute("/opt/x", path).as_deref(), Ok("/opt/x"));
-        assert_eq!(absolute("sh", path).as_deref(), Ok("/bin/sh"));
+        assert_eq!(absolute("/opt/x", path), Ok(vec!["/opt/x".to_owned()]));
+        assert_eq!(absolute("sh", path), Ok(vec!["/bin/sh".to_owned()]));
         for bad in ["./x", "x/y", "/usr/../tmp/x", "/usr//x", "/usr/./x", "/x/", "surely-not-there", ""] {
             assert!(absolute(bad, path).is_err(), "{bad}");
         }

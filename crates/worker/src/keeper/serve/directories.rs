@@ -42,6 +42,8 @@ impl Directories {
         let (tasks, pool) = (dir.tasks(), dir.pool());
         fs::create_dir_all(&tasks)?;
         fs::create_dir_all(&pool)?;
+        // Whatever else may be seen of the data directory: nobody learns from here what runs.
+        fs::set_permissions(&tasks, fs::Permissions::from_mode(PASSED))?;
         let entries = fs::read_dir(&pool)?.flatten();
         let free: Vec<String> = entries.filter_map(|e| e.file_name().into_string().ok()).collect();
         let next = free.iter().filter_map(|name| name.parse().ok()).max().unwrap_or(0_u64) + 1;
