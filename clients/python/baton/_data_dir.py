@@ -19,6 +19,9 @@ _SAVE_EVERY = 1.0
 
 _log = logging.getLogger("baton")
 
+# Of a store of which nothing was seen: the commit, the epoch in which it was said, and what proves that.
+_NOTHING: dict[str, Any] = {"commit": 0, "epoch": 0, "seal": []}
+
 
 class DataDirError(Exception):
     """The directory can't be used: why."""
@@ -36,7 +39,7 @@ class DataDir:
         except OSError as error:
             raise DataDirError(f"cannot use the data directory {path}: {error}") from error
         self._take()
-        self.seen = self._read("watermark.json") or {"store_id": "", "commit": 0}
+        self.seen = {"store_id": "", **_NOTHING, **(self._read("watermark.json") or {})}
         self._saved = dict(self.seen)
         self._saved_at = 0.0
 
@@ -84,11 +87,12 @@ class DataDir:
         """Keeps this for later processes."""
         self._keep("known.json", {"store_id": known.store_id, "epoch": known.epoch})
 
-    def heard(self, store_id: str | None, commit: int) -> None:
+    def heard(self, store_id: str | None, commit: int, epoch: int = 0, seal: bytes = b"") -> None:
         """The scheduler named its store, or a commit."""
         if store_id is not None and store_id != self.seen["store_id"]:
-            self.seen = {"store_id": store_id, "commit": 0}
-        self.seen["commit"] = max(self.seen["commit"], commit)
+            self.seen = {"store_id": store_id, **_NOTHING}
+        if commit >= self.seen["commit"]:
+            self.seen.update(commit=commit, epoch=epoch, seal=list(seal))
 
     def save(self, last: bool = False) -> None:
         """Writes what was seen down, if that is due."""

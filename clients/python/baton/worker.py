@@ -243,7 +243,7 @@ class Worker:
         except _contract.NotUnderstood as error:
             return self._give_up(str(error))
         stores = [order.store_id for order in batch.orders if isinstance(order, _session.Welcome)]
-        self._dir.heard(stores[0] if stores else None, message.commit)
+        self._dir.heard(stores[0] if stores else None, message.commit, message.epoch, message.seal)
         self._session.orders(time.monotonic(), batch)
         if not was_open and self._session.is_open:
             self._trouble = ""
@@ -282,6 +282,7 @@ class Worker:
         # Later sessions of one incarnation have higher numbers.
         self._opened = max(self._opened + 1, since_boot_ns())
         seen = {"store_id": self._dir.seen["store_id"], "highest_commit": self._dir.seen["commit"]}
+        seen |= {"seal": bytes(self._dir.seen["seal"]), "sealed_epoch": self._dir.seen["epoch"]}
         return {**self._identity, **seen, "opened": self._opened}
 
     # ------------------------------------------------------------ attempts

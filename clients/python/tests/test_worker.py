@@ -102,16 +102,17 @@ class Directory(unittest.TestCase):
         incarnation = first.incarnation()
         self.assertEqual(first.known(), session.Known())
         first.remember(session.Known("s", 7))
-        for store, commit in (("s", 5), (None, 9), (None, 3)):
-            first.heard(store, commit)
+        for store, commit, seal in (("s", 5, b"\x07"), (None, 9, b"\x01\x02"), (None, 3, b"\x08")):
+            first.heard(store, commit, 3, seal)
         first.save(last=True)
         first.close()
         second = DataDir(self.path)
         self.addCleanup(second.close)
         self.assertEqual((second.incarnation(), second.known()), (incarnation, session.Known("s", 7)))
-        self.assertEqual(second.seen, {"store_id": "s", "commit": 9})
+        self.assertEqual(second.seen, {"store_id": "s", "commit": 9, "epoch": 3, "seal": [1, 2]})
         second.heard("other", 2)
-        self.assertEqual(second.seen, {"store_id": "other", "commit": 2}, "another store counts anew")
+        nothing = {"epoch": 0, "seal": []}
+        self.assertEqual(second.seen, {"store_id": "other", "commit": 2, **nothing}, "another store counts anew")
 
     def test_the_directory_of_a_worker_with_a_keeper_is_left_alone(self):
         self.path.mkdir(parents=True)

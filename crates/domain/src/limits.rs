@@ -70,6 +70,20 @@ pub const PAGE_TASKS_DEFAULT: usize = 100;
 pub const CRASHES: u32 = 5;
 /// Progress becomes an event at most so often per attempt.
 pub const PROGRESS_EVERY: Duration = Duration::from_secs(1);
+/// Slots of one worker: each may be a process tree with two pipes.
+pub const SLOTS: u32 = 10_000;
+/// Attempts that one worker is given at a time, whatever it offers to take: its slots, and what is sent ahead of them.
+pub const WORKER_ATTEMPTS: u64 = 16_384;
+/// Attempts that a worker may say it holds: also those that have ended and wait to be acknowledged.
+pub const HELD: usize = 65_536;
+/// Handlers of one worker: a name that was ever offered is kept for ever.
+pub const HANDLERS: usize = 1_000;
+/// Workers known at the same time, those out of contact included; beyond it, names that nothing hangs on are forgotten.
+pub const WORKERS: usize = 10_000;
+/// Reports in one message of a worker, and frames of output: as many as a commit takes at once, with room to spare.
+pub const REPORTS: usize = 16_384;
+/// Bytes of what a worker says about why an attempt ended; what is beyond is cut.
+pub const REASON_BYTES: usize = 4 * 1024;
 /// Tokens kept, revoked ones included until their place is needed: every gateway holds all of them in memory.
 pub const TOKENS: usize = 10_000;
 /// Characters of a token's name: it is shown in tables.

@@ -185,7 +185,8 @@ pub(crate) fn check_id(field: &str, text: &str) -> Result<()> {
     Ok(())
 }
 
-fn check_word(field: &str, text: &str, chars: usize, required: bool) -> Result<()> {
+/// Checks a text that is shown in one line: of so many characters at most, none of them a control character.
+pub(crate) fn check_word(field: &str, text: &str, chars: usize, required: bool) -> Result<()> {
     if required && text.trim().is_empty() {
         return Err(Error::field(field, "must not be empty"));
     }

@@ -1,6 +1,6 @@
 //! Workers: what they say on arrival, what they report, and how they are shown.
 
-use crate::spec::{check_id, check_labels};
+use crate::spec::{check_id, check_labels, check_word};
 use crate::{AttemptId, Epoch, Error, Exit, Incarnation, Progress, Result, Tail, Totals, UnixMillis, WorkerId, limits};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -79,8 +79,19 @@ impl Hello {
             return Err(Error::field("incarnation", "must be 1 to 200 bytes"));
         }
         check_labels("labels", &self.labels)?;
+        if self.handlers.len() > limits::HANDLERS {
+            return Err(Error::field("handlers", format!("has over {} entries", limits::HANDLERS)));
+        }
         if self.handlers.iter().any(|h| h.is_empty() || h.chars().count() > limits::NAME_CHARS) {
             return Err(Error::field("handlers", "must be 1 to 200 characters each"));
+        }
+        check_word("address", &self.address, limits::WORD_CHARS, false)?;
+        check_word("version", &self.version, limits::WORD_CHARS, false)?;
+        if self.slots > limits::SLOTS {
+            return Err(Error::field("slots", format!("is over {}", limits::SLOTS)));
+        }
+        if self.held.len() > limits::HELD {
+            return Err(Error::field("held", format!("has over {} entries", limits::HELD)));
         }
         Ok(())
     }

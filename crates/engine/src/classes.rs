@@ -230,7 +230,8 @@ impl Classes {
     /// Learns how long a task of this class ran.
     pub fn ran(&mut self, id: ClassId, run_us: u64) {
         if let Some(class) = self.classes.get_mut(&id) {
-            let average = class.run_us.map_or(run_us, |old| (old * (WEIGHT - 1)).saturating_add(run_us) / WEIGHT);
+            let average =
+                class.run_us.map_or(run_us, |old| old.saturating_mul(WEIGHT - 1).saturating_add(run_us) / WEIGHT);
             class.run_us = Some(average);
         }
     }

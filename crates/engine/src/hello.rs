@@ -29,6 +29,10 @@ impl Engine {
             let error = Error::new(Kind::Precondition, "this worker has opened a later session already");
             return self.effects.push(Effect::Close(session, error));
         }
+        if self.workers.get(&id).is_none() && !self.workers.make_room() {
+            let text = format!("{} workers are known, and none of them can be forgotten", domain::limits::WORKERS);
+            return self.effects.push(Effect::Close(session, Error::new(Kind::Exhausted, text)));
+        }
         let held = std::mem::take(&mut hello.held);
         let credit = Credit::Granted { offer: Offer::default(), sent: 0 };
         self.welcome(now, session, hello, credit);

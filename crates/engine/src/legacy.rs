@@ -69,6 +69,10 @@ impl Engine {
             let text = format!("worker_id: another worker called {worker} is connected");
             return self.effects.push(Effect::Close(session, Error::new(Kind::Conflict, text)));
         }
+        if self.workers.get(&worker).is_none() && !self.workers.make_room() {
+            let text = format!("{} workers are known, and none of them can be forgotten", domain::limits::WORKERS);
+            return self.effects.push(Effect::Close(session, Error::new(Kind::Exhausted, text)));
+        }
         self.welcome(now, session, hello, Credit::Slots { capacity: 0, last: 0 });
         self.reconcile(now, session, &BTreeSet::new());
     }

@@ -51,6 +51,6 @@ impl Engine {
             let (open, prefetch) = w.room();
             open.saturating_sub(prefetch)
         });
-        usize::try_from(slots.sum::<u64>()).unwrap_or(usize::MAX)
+        usize::try_from(slots.fold(0, u64::saturating_add)).unwrap_or(usize::MAX)
     }
 }

@@ -99,9 +99,14 @@ impl Engine {
     /// An attempt ended. It is done only when all output that travelled on its own is stored (GUARANTEES G7).
     pub(crate) fn exited(&mut self, now: Now, attempt: AttemptId, finishing: Finishing) -> bool {
         let Some(resident) = self.holder(attempt) else { return true };
-        if resident.finishing.is_some() {
-            // Reported again on a newer session while its output is still on its way.
+        if let Some(before) = resident.finishing.take() {
+            // Reported again, on a newer session, while its output is still on its way: only this report waits for that.
             resident.finishing = Some(Box::new(finishing));
+            if let Some((session, number)) = before.report
+                && let Some(session) = self.workers.by_session_mut(session).and_then(|w| w.session.as_mut())
+            {
+                session.waiting.remove(&number);
+            }
             return false;
         }
         if resident.stored < finishing.tail.streamed(finishing.totals) {

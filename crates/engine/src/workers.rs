@@ -1,7 +1,7 @@
 //! Workers as the engine knows them: who is in contact, what each holds, and how much each would take.
 
 use crate::{SessionId, placement::Capability};
-use domain::{AttemptNo, Hello, Monotonic, Offer, Order, TaskId, UnixMillis, WorkerId};
+use domain::{AttemptNo, Hello, Monotonic, Offer, Order, TaskId, UnixMillis, WorkerId, limits};
 use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Debug)]
@@ -42,8 +42,15 @@ pub(crate) enum Credit {
 }
 
 impl Worker {
-    /// Starts it would take in all, and those only for short tasks among them.
+    /// Starts it would take in all, and those only for short tasks among them: no more than it should hold, whatever it
+    /// offers.
     pub fn room(&self) -> (u64, u64) {
+        let most = limits::WORKER_ATTEMPTS.saturating_sub(self.held.len() as u64);
+        let (open, prefetch) = self.offered();
+        (open.min(most), prefetch)
+    }
+
+    fn offered(&self) -> (u64, u64) {
         match self.session.as_ref().filter(|_| !self.draining).map(|s| &s.credit) {
             None => (0, 0),
             Some(Credit::Granted { offer, sent }) => (offer.starts.saturating_sub(*sent), u64::from(offer.prefetch)),
@@ -116,6 +123,16 @@ impl Workers {
 
     pub fn insert(&mut self, worker: Worker) {
         self.by_id.insert(worker.hello.worker.clone(), worker);
+    }
+
+    /// Forgets the one that is away for longest and holds nothing, if there are as many as may be; false: there is none such.
+    pub fn make_room(&mut self) -> bool {
+        if self.by_id.len() < limits::WORKERS {
+            return true;
+        }
+        let idle = self.by_id.values().filter(|w| w.session.is_none() && w.held.is_empty() && !w.draining);
+        let longest = idle.min_by_key(|w| w.away_since).map(|w| w.hello.worker.clone());
+        longest.is_some_and(|id| self.by_id.remove(&id).is_some())
     }
 
     pub fn remove(&mut self, id: &WorkerId) {

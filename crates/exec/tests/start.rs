@@ -28,7 +28,7 @@ fn start(program: Program, env: &BTreeMap<Vec<u8>, Vec<u8>>, dir: &Path, stdin: 
     let mut tree = trees.take(Cookie(Vec::new())).expect("a tree");
     let mut starter = Starter::new().expect("a starter");
     let started = starter
-        .start(&Command { program, env, dir, stdin }, &mut tree)
+        .start(&Command { program, env, dir, stdin, user: None }, &mut tree)
         .map_err(|failure| (failure.stage, failure.to_string()))?;
     let Started { child, stdout, stderr, progress } = started;
     let (stdout, stderr, progress) = (read(stdout), read(stderr), read(progress));

@@ -44,7 +44,7 @@ fn run(trees: &mut Trees, name: &str, line: &str, ready: usize) -> Running {
     let env: BTreeMap<Vec<u8>, Vec<u8>> =
         [("PATH", "/usr/bin:/bin"), ("COOKIE", name)].map(|(k, v)| (k.into(), v.into())).into();
     let mut tree = trees.take(cookie(name)).expect("a tree");
-    let command = Command { program: Program::Line(line), env: &env, dir: Path::new("/"), stdin: b"" };
+    let command = Command { program: Program::Line(line), env: &env, dir: Path::new("/"), stdin: b"", user: None };
     let started = Starter::new().expect("a starter").start(&command, &mut tree).expect("it starts");
     let Started { child, stdout, .. } = started;
     // SAFETY: a valid descriptor; from here on it blocks.

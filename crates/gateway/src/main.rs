@@ -7,6 +7,6 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let options: gateway::Options = service::parse();
-    service::pages::small();
+    service::starts_no_programs();
     service::run(&options.service.clone(), |stopping| gateway::run(options, stopping))
 }

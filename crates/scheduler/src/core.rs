@@ -12,6 +12,7 @@ use crate::{
     replies::Replies,
     rest::{self, Pause},
     retention::Retention,
+    seal::Sealer,
     story,
     view::Views,
 };
@@ -144,7 +145,8 @@ impl Core {
         self.retention.begin(Instant::now());
         self.views.begin();
         let (story, views, retention) = (&self.story, &mut self.views, &mut self.retention);
-        let Opened { store_id, epoch, commit, .. } = opened;
+        let Opened { store_id, epoch, commit, seal, .. } = opened;
+        outbox.seal_with(Sealer::new(Arc::clone(&store_id), seal));
         let mark = Watermark { store_id, epoch, commit };
         let (receipts, tracer) = (&self.receipts, &self.tracer);
         let (reign, answers) =

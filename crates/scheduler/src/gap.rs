@@ -81,7 +81,7 @@ struct Known {
 impl Receipts {
     /// A reign begins.
     pub fn begin(&self, opened: &Opened) {
-        let Opened { store_id, epoch, commit, remembered: _, restored: _, losses } = opened;
+        let Opened { store_id, epoch, commit, remembered: _, restored: _, losses, seal: _ } = opened;
         let mark = Watermark { store_id: store_id.clone(), epoch: *epoch, commit: *commit };
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Known { mark: Some(mark), losses: losses.clone() };
     }
@@ -148,8 +148,8 @@ mod tests {
     }
 
     fn opened(epoch: u64, commit: u64, remembered: Option<Watermark>) -> Opened {
-        let (restored, losses) = (None, Vec::new());
-        Opened { store_id: "s".into(), epoch: Epoch(epoch), commit: Commit(commit), remembered, restored, losses }
+        let (restored, losses, seal) = (None, Vec::new(), store::SealKey([0; 32]));
+        Opened { store_id: "s".into(), epoch: Epoch(epoch), commit: Commit(commit), remembered, restored, losses, seal }
     }
 
     #[test]

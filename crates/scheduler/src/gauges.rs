@@ -19,6 +19,10 @@ pub(crate) fn begin() {
     metrics::describe_counter!("baton_attempts_started_total", "Attempts that workers reported as started");
     metrics::describe_counter!("baton_attempts_lost_total", "Attempts given up because their worker was away");
     metrics::describe_counter!("baton_reports_refused_total", "Reports that did not count, by reason");
+    metrics::describe_counter!("baton_worker_streams_refused_total", "Streams ended for what workers said on them");
+    for stream in ["session", "output"] {
+        metrics::counter!("baton_worker_streams_refused_total", "stream" => stream).increment(0);
+    }
     metrics::describe_histogram!("baton_task_wait_seconds", "From being able to start to the start of an attempt");
     metrics::describe_histogram!("baton_commit_writes", "Writes in one commit");
     metrics::describe_histogram!("baton_commit_seconds", "How long a commit took");

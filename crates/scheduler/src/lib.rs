@@ -21,6 +21,7 @@ mod rest;
 mod retention;
 mod run;
 mod scopes;
+mod seal;
 pub mod story;
 #[cfg(test)]
 mod tests;

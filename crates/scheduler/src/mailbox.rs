@@ -23,6 +23,13 @@ pub(crate) type OrdersTo = mpsc::Sender<Result<v1::TaskAssignment, tonic::Status
 /// What a worker's stream sends from.
 pub(crate) type OrdersFrom = mpsc::Receiver<Result<v1::TaskAssignment, tonic::Status>>;
 
+/// What a worker says of the store, and what proves that it was told so.
+#[derive(Debug)]
+pub(crate) struct Remembered {
+    pub mark: Watermark,
+    pub seal: Vec<u8>,
+}
+
 /// What the loop is told.
 pub(crate) enum Message {
     Submit {
@@ -62,7 +69,7 @@ pub(crate) enum Message {
     Hello {
         session: SessionId,
         hello: Box<Hello>,
-        remembered: Option<Watermark>,
+        remembered: Option<Remembered>,
     },
     Update {
         session: SessionId,

@@ -1,9 +1,10 @@
 //! The outbox: streams to workers, and the numbering and batching of their orders.
 
-use crate::mailbox::OrdersTo;
+use crate::{mailbox::OrdersTo, seal::Sealer};
 use domain::{Commit, Epoch, Error, Order, OrderBatch, SHARD};
 use engine::SessionId;
 use std::collections::BTreeMap;
+use store::Watermark;
 use tokio::sync::mpsc::error::TrySendError;
 use wire::v1;
 
@@ -11,6 +12,8 @@ use wire::v1;
 #[derive(Default)]
 pub(crate) struct Outbox {
     streams: BTreeMap<SessionId, Stream>,
+    /// With the store of this reign.
+    sealer: Option<Sealer>,
 }
 
 struct Stream {
@@ -22,6 +25,16 @@ struct Stream {
 }
 
 impl Outbox {
+    /// What is sent from here on is told of this store.
+    pub fn seal_with(&mut self, sealer: Sealer) {
+        self.sealer = Some(sealer);
+    }
+
+    /// Whether this mark was told by a scheduler of the store.
+    pub fn told(&self, mark: &Watermark, seal: &[u8]) -> bool {
+        self.sealer.as_ref().is_some_and(|sealer| sealer.holds(mark, seal))
+    }
+
     pub fn open(&mut self, session: SessionId, to: OrdersTo) {
         self.streams.insert(session, Stream { to, sent: 0, legacy: false });
     }
@@ -40,7 +53,8 @@ impl Outbox {
     /// worker doesn't read.
     pub fn send(&mut self, session: SessionId, epoch: Epoch, commit: Commit, orders: Vec<Order>) -> bool {
         let Some(stream) = self.streams.get_mut(&session) else { return true };
-        for message in stream.messages(epoch, commit, orders) {
+        let seal = self.sealer.as_ref().map(|sealer| sealer.seal(epoch, commit)).unwrap_or_default();
+        for message in stream.messages(epoch, commit, orders, seal) {
             match stream.to.try_send(Ok(message)) {
                 Ok(()) => {}
                 Err(TrySendError::Full(_) | TrySendError::Closed(_)) => {
@@ -73,13 +87,13 @@ impl Outbox {
 }
 
 impl Stream {
-    fn messages(&mut self, epoch: Epoch, commit: Commit, orders: Vec<Order>) -> Vec<v1::TaskAssignment> {
+    fn messages(&mut self, epoch: Epoch, commit: Commit, orders: Vec<Order>, seal: Vec<u8>) -> Vec<v1::TaskAssignment> {
         if self.legacy {
             return orders.into_iter().filter_map(crate::grpc::assignment).collect();
         }
         let sequence = self.sent + 1;
         self.sent += orders.len() as u64;
         let batch = OrderBatch { shard: SHARD, epoch, sequence, orders };
-        vec![v1::TaskAssignment { commit: commit.0, ..wire::worker::v1_assignment(batch) }]
+        vec![v1::TaskAssignment { commit: commit.0, seal, ..wire::worker::v1_assignment(batch) }]
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     clock::Clock,
     gap::{Gap, Receipts},
     gauges,
-    mailbox::Message,
+    mailbox::{Message, Remembered},
     outbox::Outbox,
     replies::{Replies, Waiting},
     retention::Retention,
@@ -168,8 +168,8 @@ impl<'a> Reign<'a> {
 
     /// Whether the worker is one of this store. One of another store is refused; one that has seen more of it than there is
     /// ends the reign.
-    fn knows(&mut self, session: SessionId, hello: &Hello, remembered: Option<Watermark>) -> Result<bool, Ended> {
-        let Some(remembered) = remembered else { return Ok(true) };
+    fn knows(&mut self, session: SessionId, hello: &Hello, remembered: Option<Remembered>) -> Result<bool, Ended> {
+        let Some(Remembered { mark: remembered, seal }) = remembered else { return Ok(true) };
         let Watermark { store_id, epoch, commit } = &self.mark;
         if remembered.store_id != *store_id {
             let text = format!(
@@ -182,6 +182,15 @@ impl<'a> Reign<'a> {
             return Ok(false);
         }
         let Some(gap) = Gap::told(*commit, *epoch, &hello.worker, &remembered) else { return Ok(true) };
+        if !self.outbox.told(&remembered, &seal) {
+            // Anybody who may be a worker can say that. It is no reason to stop for all others.
+            let text = format!("store_id: {}, and nothing proves that it was told so", gap.why);
+            tracing::error!(session = session.0, reason = text, "Worker session refused or ended");
+            let error = Error::new(Kind::Precondition, text);
+            crate::grpc::refused("session", &error);
+            self.outbox.close(session, &error);
+            return Ok(false);
+        }
         // Whether the store is behind must not hang on this worker's coming back.
         let _ = self.writer.submit(move |store| store.remember(&remembered));
         Err(Ended::Behind(gap))

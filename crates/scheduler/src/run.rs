@@ -19,7 +19,7 @@ const AUDIT_LOG: &str = "audit.log";
 /// The scheduler's `main`: `args` begin with the program's name.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let options: Options = service::parse_from(args).unwrap_or_else(|error| error.exit());
-    service::pages::small();
+    service::starts_no_programs();
     let common = options.common.clone();
     service::run(&common, |stopping| async move {
         run(options, stopping).await?;

@@ -6,6 +6,6 @@
 use rustix::thread::disable_transparent_huge_pages;
 
 /// Keeps this process, which starts no others, from being given large pages; where that can't be asked for, nothing changes.
-pub fn small() {
+pub(crate) fn small() {
     let _ = disable_transparent_huge_pages(true);
 }

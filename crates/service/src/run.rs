@@ -1,6 +1,6 @@
 //! From `main` to an exit code.
 
-use crate::{Fatal, Options, Stopping, descriptors, logging};
+use crate::{Fatal, Options, Stopping, core_files, descriptors, logging, pages};
 use std::{process::ExitCode, time::Duration};
 
 /// What a service's main returns; a [`Fatal`] in it is shown with its hint.
@@ -27,10 +27,18 @@ where
     }
 }
 
+/// What is right for a service that starts no programs, which would inherit it or miss it: closed memory, in small pages.
+/// Before [`run`].
+pub fn starts_no_programs() {
+    core_files::close_memory();
+    pages::small();
+}
+
 fn prepared<F>(options: &Options, main: impl FnOnce(Stopping) -> F) -> Result<()>
 where
     F: Future<Output = Result<()>>,
 {
+    core_files::forbid_core_files();
     logging::install(options.log_format)?;
     descriptors::raise();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -127,6 +127,18 @@ pub struct Opened {
     pub restored: Option<String>,
     /// Losses that were accepted, oldest first.
     pub losses: Vec<Loss>,
+    /// With which this store's schedulers seal what they tell others of it.
+    pub seal: SealKey,
+}
+
+/// A secret of the store, made with it and never told.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SealKey(pub [u8; 32]);
+
+impl std::fmt::Debug for SealKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SealKey")
+    }
 }
 
 /// What somebody remembers of a store: the last that was acknowledged to him.

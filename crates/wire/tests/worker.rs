@@ -128,6 +128,26 @@ fn frames_and_acknowledgements_keep_everything() {
 }
 
 #[test]
+fn reasons_are_cut() {
+    let long = "ü".repeat(10_000);
+    for kind in [
+        ReportKind::Refused(long.clone()),
+        exited(Exit::NotStarted(long.clone())),
+        exited(Exit::HandlerError(long.clone())),
+    ] {
+        let said = Report { number: 1, attempt: attempt(), kind };
+        let update = travel(worker::v1_update(vec![said], None, UnixMillis(1)));
+        let (reports, _) = worker::update(update).unwrap();
+        let (ReportKind::Refused(why)
+        | ReportKind::Exited { exit: Exit::NotStarted(why) | Exit::HandlerError(why), .. }) = &reports[0].kind
+        else {
+            panic!("{reports:?}")
+        };
+        assert!(why.len() <= 4_099 && why.starts_with("üü") && why.ends_with('…'), "{}", why.len());
+    }
+}
+
+#[test]
 fn nonsense_is_refused_with_its_field() {
     let frame = |change: fn(&mut v1::OutputFrame)| {
         let mut wire = worker::v1_frame(frame());
@@ -140,6 +160,15 @@ fn nonsense_is_refused_with_its_field() {
     };
     let progressed = |percent| v1::report::Report::Progressed(v1::Progressed { percent, ..Default::default() });
     let exited = |how| v1::report::Report::Exited(v1::Exited { how, ..Default::default() });
+    // Another's output in the report of one's own end.
+    let tail = vec![worker::v1_frame(Frame { attempt: member(), ..self::frame() })];
+    let how = Some(v1::exited::How::Code(0));
+    let smuggled = v1::report::Report::Exited(v1::Exited { how, tail, ..Default::default() });
+    let refused = |number, times| {
+        let what = v1::report::Report::Recalled(v1::Recalled {});
+        let report = v1::Report { number, task_id: attempt().task.to_string(), attempt: 1, report: Some(what) };
+        worker::update(v1::WorkerUpdate { reports: vec![report; times], offer: None }).unwrap_err().text().to_owned()
+    };
     let table = [
         (frame(|f| f.task_id = "x".into()), "task_id"),
         (frame(|f| f.attempt = 0), "attempt"),
@@ -154,6 +183,9 @@ fn nonsense_is_refused_with_its_field() {
         (report(Some(exited(None))), "how"),
         (report(Some(exited(Some(v1::exited::How::Signal(-4))))), "signal"),
         (report(Some(exited(Some(v1::exited::How::TimedOutMs(-4))))), "timed_out_ms"),
+        (report(Some(smuggled)), "tail"),
+        (refused(0, 1), "number"),
+        (refused(1, 20_000), "reports"),
     ];
     for (text, field) in table {
         assert!(text.starts_with(&format!("{field}: ")), "{text} should name {field}");

@@ -11,7 +11,14 @@ const AT_ONCE: u64 = 16;
 fn launch(n: u64, line: &str) -> Launch {
     let attempt = AttemptId { task: TaskId::from_parts(1_700_000_000_000, 0, 1, n), no: AttemptNo::FIRST };
     let run = ShellRun { command: line.into(), ..ShellRun::default() };
-    Launch { attempt, command: LaunchCommand::Shell(run), entry: None, timeout: None, grace: Duration::ZERO }
+    Launch {
+        attempt,
+        command: LaunchCommand::Shell(run),
+        entry: None,
+        timeout: None,
+        grace: Duration::ZERO,
+        user: None,
+    }
 }
 
 #[tokio::main(flavor = "current_thread")]

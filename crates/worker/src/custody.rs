@@ -60,7 +60,7 @@ impl Core {
                 let text = if there { "The Docker engine answers" } else { "The Docker engine is away" };
                 tracing::info!("{text}");
                 self.executors.docker.answers(there);
-                self.give(Input::Docker(there));
+                self.give(Input::Docker(there && self.executors.policy.docker()));
             }
             DockerEvent::Found(attempts) => {
                 let over = attempts.into_iter().filter(|attempt| !self.executors.in_keeper.contains(attempt));
@@ -80,7 +80,7 @@ impl Core {
 
     /// A keeper was found or started. What this process believed in it and isn't is lost.
     pub(crate) async fn adopt(&mut self, held: HeldByKeeper) {
-        let HeldByKeeper { level, pid, attempts } = held;
+        let HeldByKeeper { level, pid, switches_user: _, attempts } = held;
         let there: BTreeSet<AttemptId> = attempts.iter().map(|kept| kept.attempt).collect();
         self.executors.docker.adopt(&there);
         tracing::info!(pid, kill_level = level.as_str(), attempts = there.len(), "Keeper reached");
@@ -154,6 +154,11 @@ pub(crate) async fn open(
 ) -> service::Result<(Keeper, mpsc::Receiver<KeeperEvent>, HeldByKeeper)> {
     let (keeper, mut events) = Keeper::open(data_dir.path(), options.clone()).await?;
     match events.recv().await {
+        Some(KeeperEvent::Held(held)) if options.switches_user && !held.switches_user => {
+            let text =
+                format!("the keeper (process {}) is of an older build and runs commands as itself only", held.pid);
+            Err(Fatal::new(text).hint("wait until its tasks have ended and end it, or start without --run-as").into())
+        }
         Some(KeeperEvent::Held(held)) => Ok((keeper, events, held)),
         other => Err(Fatal::new(format!("the keeper does not say what it holds: {other:?}")).into()),
     }

@@ -9,7 +9,7 @@ use session::Known;
 use std::{
     fs::{self, DirBuilder, File},
     io::{self, Write as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -21,6 +21,13 @@ const ID: &str = "id";
 const KNOWN: &str = "known.json";
 /// The store, and its highest commit seen.
 const WATERMARK: &str = "watermark.json";
+/// The keeper's: the tasks' directories, and empty ones that may become such.
+const TASKS: &str = "tasks";
+const POOL: &str = "pool";
+/// Mode of a directory that other users pass through, without seeing what is in it.
+const PASSED: u32 = 0o711;
+/// What of a mode is the owner's.
+const OWNER: u32 = 0o700;
 /// Names the boot.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
@@ -60,6 +67,29 @@ impl DataDir {
             }
             Err(error) => Err(cannot(error.into())),
         }
+    }
+
+    /// Lets other users pass to the directories of their tasks, and to nothing else in here.
+    ///
+    /// # Errors
+    /// [`Fatal`] if it isn't ours to give.
+    pub fn open_tasks(&self) -> Result<PathBuf, Fatal> {
+        let tasks = self.path.join(TASKS);
+        let opened = || {
+            DirBuilder::new().recursive(true).create(&tasks)?;
+            for entry in fs::read_dir(&self.path)? {
+                let entry = entry?;
+                let meta = entry.metadata()?;
+                if entry.file_name() != POOL && !meta.is_symlink() {
+                    fs::set_permissions(entry.path(), fs::Permissions::from_mode(meta.permissions().mode() & OWNER))?;
+                }
+            }
+            fs::set_permissions(&tasks, fs::Permissions::from_mode(PASSED))?;
+            fs::set_permissions(&self.path, fs::Permissions::from_mode(PASSED))
+        };
+        opened().map(|()| tasks.clone()).map_err(|error: io::Error| {
+            Fatal::new(format!("cannot open {} to another user's tasks: {error}", tasks.display()))
+        })
     }
 
     /// Where it is.
@@ -114,7 +144,7 @@ impl DataDir {
         let text = fs::read(self.path.join(WATERMARK)).unwrap_or_default();
         serde_json::from_slice(&text).unwrap_or_else(|_| Watermark {
             store_id: self.known().store_id.map(|id| id.to_string()).unwrap_or_default(),
-            commit: 0,
+            ..Watermark::default()
         })
     }
 

@@ -68,6 +68,11 @@ impl Core {
                 self.started(attempt);
                 self.ended(ended);
             }
+            Started::Forbidden(reason) => {
+                tracing::warn!(task_id = %attempt.task, reason, "Not started");
+                // Its end, not a refusal: those are tried again at once.
+                self.exited(attempt, Exit::NotStarted(reason), domain::Totals::default(), Vec::new(), 0, true);
+            }
             Started::Refused(reason) if crate::direct::is_direct(attempt) => {
                 let exit = Exit::NotStarted(reason);
                 self.exited(attempt, exit, domain::Totals::default(), Vec::new(), 0, true);

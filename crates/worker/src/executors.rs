@@ -5,7 +5,9 @@ use crate::{
     demo::Demo,
     docker::Docker,
     in_process::{Ended, InProcess},
-    keeper::{Custody, Keeper, Launch, LaunchCommand},
+    keeper::{Custody, Keeper, Launch, LaunchCommand, TaskUser},
+    policy::Policy,
+    run_as::RunAs,
     traced::Place,
 };
 use domain::{AttemptId, DockerRun, FrameNo, Result, Run, Spec, Start};
@@ -26,10 +28,16 @@ pub(crate) enum Started {
     Over(Ended),
     /// Nobody here runs such a thing: why.
     Refused(String),
+    /// This worker must not run it, now or later: why.
+    Forbidden(String),
 }
 
 /// Everything that runs attempts.
 pub(crate) struct Executors {
+    /// What may run.
+    pub policy: Policy,
+    /// As whom commands run.
+    pub run_as: Option<RunAs>,
     pub keeper: Keeper,
     /// What the keeper holds, as far as this process knows.
     pub in_keeper: BTreeSet<AttemptId>,
@@ -50,11 +58,16 @@ impl Executors {
     /// Starts an attempt. If the keeper is gone, its end tells.
     pub async fn start(&mut self, start: Start, place: Place) -> Started {
         let Start { attempt, spec, class: _, entry } = start;
-        let spec: Spec = Arc::unwrap_or_clone(spec);
+        // The one place that all starts pass, whoever asked for them.
+        let spec: Spec = match self.policy.judge(Arc::unwrap_or_clone(spec)) {
+            Ok(spec) => spec,
+            Err(why) => return Started::Forbidden(why),
+        };
         let handler = match spec.run {
             Run::Shell(mut shell) => {
                 let place = place.variables(&shell.env);
                 shell.env.extend(place);
+                self.surround(&mut shell.env);
                 return self.launch(attempt, LaunchCommand::Shell(shell), entry, spec.timeout).await;
             }
             Run::Docker(ref run) => {
@@ -63,7 +76,8 @@ impl Executors {
                     DockerRun::Start(_) | DockerRun::Stop(_) | DockerRun::Logs(_) => BTreeMap::new(),
                 };
                 return match self.docker.launch(attempt, &spec, run.clone(), place, self.grace) {
-                    Ok(command) => self.launch(attempt, command, entry, spec.timeout).await,
+                    // Its tender is the worker's own program, and speaks to the engine.
+                    Ok(command) => self.launch_as(None, attempt, command, entry, spec.timeout).await,
                     Err(why) => Started::Refused(why),
                 };
             }
@@ -71,7 +85,8 @@ impl Executors {
         };
         let payload = input(handler.payload, entry.as_deref());
         if let Some(command) = self.commands.get(&spec.name) {
-            let env = place.variables(&BTreeMap::new());
+            let mut env = place.variables(&BTreeMap::new());
+            self.surround(&mut env);
             let command = LaunchCommand::Handler { command: command.clone(), payload, env };
             return self.launch(attempt, command, entry, spec.timeout).await;
         }
@@ -84,8 +99,28 @@ impl Executors {
         over.map_or(Started::Here, Started::Over)
     }
 
+    /// What the user of commands finds in its environment.
+    fn surround(&self, env: &mut BTreeMap<String, String>) {
+        if let Some(user) = &self.run_as {
+            user.surround(env);
+        }
+    }
+
+    /// A command of a task or of a handler.
     async fn launch(
         &mut self,
+        attempt: AttemptId,
+        command: LaunchCommand,
+        entry: Option<Arc<str>>,
+        timeout: Option<Duration>,
+    ) -> Started {
+        let user = self.run_as.as_ref().map(RunAs::task_user);
+        self.launch_as(user, attempt, command, entry, timeout).await
+    }
+
+    async fn launch_as(
+        &mut self,
+        user: Option<TaskUser>,
         attempt: AttemptId,
         command: LaunchCommand,
         entry: Option<Arc<str>>,
@@ -94,7 +129,7 @@ impl Executors {
         self.in_keeper.insert(attempt);
         let entry = entry.as_deref().map(str::to_owned);
         let grace = self.docker.grace(attempt, self.grace);
-        let launch = Launch { attempt, command, entry, timeout, grace };
+        let launch = Launch { attempt, command, entry, timeout, grace, user };
         gone_is_told(self.keeper.start(launch).await);
         Started::InKeeper
     }

@@ -39,6 +39,12 @@ pub struct Options {
     /// Runs handler tasks of this name by a line for /bin/sh: payload on stdin, result on stdout; may be repeated
     #[arg(long, value_name = "NAME=COMMAND", value_parser = pair, env = "BATON_HANDLER")]
     pub handler: Vec<(String, String)>,
+    /// File that says what this worker runs, whatever its scheduler says; without it, everything (docs/security.md)
+    #[arg(long, value_name = "FILE", env = "BATON_POLICY")]
+    pub policy: Option<PathBuf>,
+    /// Runs all commands as this user, and this group; needs root
+    #[arg(long, value_name = "USER[:GROUP]", env = "BATON_RUN_AS")]
+    pub run_as: Option<String>,
     /// Don't answer handler tasks that nobody knows with their payload, as a worker without --handler does on loopback
     #[arg(long, env = "BATON_NO_DEMO", value_parser = clap::builder::BoolishValueParser::new())]
     pub no_demo: bool,

@@ -15,6 +15,8 @@ use crate::{
     leaving::Leaving,
     link::Link,
     meters::Meters,
+    policy::Policy,
+    run_as::RunAs,
     seen::Seen,
     traced::Traced,
     transport::{self, Target},
@@ -89,30 +91,34 @@ pub async fn run(options: Options, embedding: Embedding, stopping: Stopping) -> 
     // What asks for tokens elsewhere isn't to be had without one here, and this port knows no tokens.
     let direct_calls = !bearer.is_some();
     let target = Target::parse(&options.scheduler, &tls)?.with(bearer);
-    let mut hello = hello(&options, &embedding.handlers, &target)?;
-    let data_dir = DataDir::open(&options.directory(hello.worker.as_str()))?;
-    hello.incarnation = data_dir.incarnation()?;
-    hello.docker = docker::answers(&options.docker_host).await;
+    let Identity { mut hello, data_dir, policy, run_as } = Identity::of(&options, &embedding.handlers, &target)?;
+    let docker_answers = docker::answers(&options.docker_host).await;
+    hello.docker = docker_answers && policy.docker();
     let (address, asked) = options.address();
     let service = Service::listen("Worker", address, asked, &options.common, &tls, !direct_calls).await?;
     hello.address = service.addr().to_string();
     let readiness = service.readiness();
     readiness.waiting(SCHEDULER, format!("no contact with {} yet", options.scheduler));
 
-    let mut keeper_options = KeeperOptions::new(hello.worker.clone(), embedding.keeper_arguments);
-    keeper_options.spool = options.spool_limits();
+    let keeper_options = KeeperOptions {
+        spool: options.spool_limits(),
+        switches_user: run_as.is_some(),
+        ..KeeperOptions::new(hello.worker.clone(), embedding.keeper_arguments)
+    };
     let (keeper, keeper_events, held) = custody::open(&data_dir, &keeper_options).await?;
     hello.kill_level = Some(held.level);
 
     let who = (hello.worker.clone(), &hello.incarnation);
     let (docker, docker_events) =
-        Docker::new(&options.docker_host, hello.docker, data_dir.path(), who, embedding.keeper_arguments);
+        Docker::new(&options.docker_host, docker_answers, data_dir.path(), who, embedding.keeper_arguments);
     let (in_process, progress) = InProcess::new(options.kill_grace);
     let (session_events, session_stream) = transport::session(target.clone());
     let (output_events, output_stream) = transport::output(target);
     let (commands, received) = mpsc::channel(COMMANDS);
     let worker = sender(&hello);
     let executors = Executors {
+        policy,
+        run_as,
         keeper,
         in_keeper: Default::default(),
         custody: Default::default(),
@@ -194,17 +200,42 @@ fn since_boot() -> u64 {
     u64::try_from(nanos).unwrap_or(0)
 }
 
-/// Who this worker is, checked before anything is made in its name.
-fn hello(options: &Options, handlers: &Handlers, target: &Target) -> Result<Hello, Fatal> {
+/// Who this worker is, and what it may do.
+struct Identity {
+    hello: Hello,
+    data_dir: DataDir,
+    policy: Policy,
+    run_as: Option<RunAs>,
+}
+
+impl Identity {
+    /// Reads and checks all of it, and takes the data directory.
+    fn of(options: &Options, handlers: &Handlers, target: &Target) -> Result<Self, Fatal> {
+        let policy = Policy::read(WorkerId::new(&options.name()), options.policy.as_deref())?;
+        let run_as = RunAs::find(policy.run_as(), options.run_as.as_deref())?;
+        let mut hello = hello(options, handlers, target, &policy)?;
+        let data_dir = DataDir::open(&options.directory(hello.worker.as_str()))?;
+        hello.incarnation = data_dir.incarnation()?;
+        if let Some(user) = &run_as {
+            user.reaches(&data_dir.open_tasks()?)?;
+        }
+        Ok(Self { hello, data_dir, policy, run_as })
+    }
+}
+
+/// As it introduces itself, checked before anything is made in its name.
+fn hello(options: &Options, handlers: &Handlers, target: &Target, policy: &Policy) -> Result<Hello, Fatal> {
     let commands = options.handlers().into_keys();
     let handlers: BTreeSet<_> = commands.chain(handlers.names().map(ToOwned::to_owned)).collect();
+    let demo = target.is_loopback() && handlers.is_empty() && !options.no_demo && !policy.is_given();
+    let handlers = handlers.into_iter().filter(|name| policy.handler(name)).collect();
     let hello = Hello {
         worker: WorkerId::new(&options.name()),
         incarnation: Incarnation("to be read".into()),
         labels: options.labels(),
-        shell: true,
+        shell: policy.commands(),
         docker: false,
-        demo: target.is_loopback() && handlers.is_empty() && !options.no_demo,
+        demo,
         handlers,
         opened: since_boot(),
         highest_epoch: Epoch(0),

@@ -15,6 +15,11 @@ pub(crate) struct Watermark {
     /// Empty before the first welcome.
     pub store_id: String,
     pub commit: u64,
+    /// The epoch in which that was said, and what proves it; empty if it was said by an older scheduler.
+    #[serde(default)]
+    pub epoch: u64,
+    #[serde(default)]
+    pub seal: Vec<u8>,
 }
 
 /// What has been seen, and what of it is written down.
@@ -37,15 +42,19 @@ impl Seen {
             Some(_) | None => None,
         });
         if let Some(welcome) = welcome.filter(|welcome| welcome.store_id != self.now.store_id) {
-            self.now = Watermark { store_id: welcome.store_id.clone(), commit: 0 };
+            self.now = Watermark { store_id: welcome.store_id.clone(), ..Watermark::default() };
         }
-        self.now.commit = self.now.commit.max(message.commit);
+        if message.commit >= self.now.commit {
+            let Watermark { store_id: _, commit, epoch, seal } = &mut self.now;
+            (*commit, *epoch) = (message.commit, message.epoch);
+            seal.clone_from(&message.seal);
+        }
     }
 
     /// Into a hello.
     pub fn say(&self, hello: v1::WorkerHello) -> v1::WorkerHello {
-        let Watermark { store_id, commit } = self.now.clone();
-        v1::WorkerHello { store_id, highest_commit: commit, ..hello }
+        let Watermark { store_id, commit, epoch, seal } = self.now.clone();
+        v1::WorkerHello { store_id, highest_commit: commit, sealed_epoch: epoch, seal, ..hello }
     }
 
     /// Writes it down if that is due; `last`: in any case.

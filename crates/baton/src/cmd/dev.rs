@@ -122,6 +122,8 @@ fn worker_options(
         slots,
         label: Vec::new(),
         handler: Vec::new(),
+        policy: None,
+        run_as: None,
         no_demo: false,
         kill_grace: Duration::from_secs(5),
         docker_host: worker::DockerHost::default(),

@@ -5,12 +5,12 @@ use std::process::ExitCode;
 use worker::Embedding;
 
 pub fn gateway(options: gateway::Options) -> ExitCode {
-    service::pages::small();
+    service::starts_no_programs();
     service::run(&options.service.clone(), |stopping| gateway::run(options, stopping))
 }
 
 pub fn scheduler(options: scheduler::Options) -> ExitCode {
-    service::pages::small();
+    service::starts_no_programs();
     service::run(&options.common.clone(), async |stopping| {
         scheduler::run(options, stopping).await?;
         Service::say_stopped("Scheduler");

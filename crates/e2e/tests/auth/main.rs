@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod impostor;
+mod memory;
 mod page;
 mod queues;
 mod roles;
@@ -75,6 +77,15 @@ fn create(cluster: &Cluster, args: &[&str]) -> (String, String) {
 fn revoke(cluster: &Cluster, id: &str) {
     let output = baton(cluster, Some(&admin(cluster)), &["token", "revoke", id]);
     assert!(output.status.success(), "{output:?}");
+}
+
+/// Whether one of these is somewhere in there.
+fn holds_any(bytes: &[u8], needles: &[Vec<u8>]) -> bool {
+    // By their first bytes: memory is large.
+    let starts: Vec<&[u8]> = needles.iter().filter_map(|needle| needle.get(..4)).collect();
+    let begins = |window: &[u8]| starts.contains(&window);
+    let places = bytes.windows(4).enumerate().filter(|(_, window)| begins(window)).map(|(at, _)| at);
+    places.into_iter().any(|at| needles.iter().any(|needle| bytes[at..].starts_with(needle)))
 }
 
 /// What stands in `Authorization`.

@@ -15,8 +15,21 @@ pub(super) struct Plan {
     /// An open `cgroup.procs` to join by writing, or −1.
     pub(super) procs: i32,
     pub(super) descriptors: *const libc::rlimit,
+    /// Of core files.
+    pub(super) core: *const libc::rlimit,
+    /// Whom it becomes.
+    pub(super) user: Option<Ids>,
     /// Written when the child gives up.
     pub(super) failed: Option<(Stage, i32)>,
+}
+
+/// A user, as the kernel takes it.
+#[derive(Clone, Copy)]
+pub(super) struct Ids {
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+    pub(super) groups: *const u32,
+    pub(super) count: usize,
 }
 
 /// The highest signal number; 64 on all Linux ports but MIPS.
@@ -65,10 +78,17 @@ unsafe fn become_program(plan: &mut Plan) -> (Stage, i32) {
         }
         libc::syscall(libc::SYS_close_range, PROGRESS_FD + 1, u32::MAX, 0);
         libc::setsid();
+        libc::setrlimit(libc::RLIMIT_NOFILE, plan.descriptors);
+        libc::setrlimit(libc::RLIMIT_CORE, plan.core);
+        if let Some(user) = plan.user
+            && !become_user(user)
+        {
+            return (Stage::User, errno());
+        }
+        // As that user: it must not get by us to where it couldn't go itself.
         if libc::chdir(plan.dir) == -1 {
             return (Stage::Directory, errno());
         }
-        libc::setrlimit(libc::RLIMIT_NOFILE, plan.descriptors);
         // Ignored signals would stay ignored (Rust ignores SIGPIPE), and a handler must not run once they are unblocked.
         let default = [0_u64; 4];
         for signal in 1..=SIGNALS {
@@ -77,6 +97,20 @@ unsafe fn become_program(plan: &mut Plan) -> (Stage, i32) {
         let none = 0_u64;
         libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const none, 0, SIGSET_BYTES);
         (Stage::Program, exec(plan))
+    }
+}
+
+/// Gives up all rights but this user's, for good. The system calls themselves: the C library's functions would tell our
+/// parent's other threads to do the same. The kernel sees to it that nobody of that user gets at the memory we still share
+/// with our parent.
+unsafe fn become_user(user: Ids) -> bool {
+    let Ids { uid, gid, groups, count } = user;
+    // SAFETY: as many groups as are said; the other calls touch no memory.
+    unsafe {
+        libc::syscall(libc::SYS_setgroups, count, groups) != -1
+            && libc::syscall(libc::SYS_setresgid, gid, gid, gid) != -1
+            && libc::syscall(libc::SYS_setresuid, uid, uid, uid) != -1
+            && libc::syscall(libc::SYS_prctl, libc::PR_SET_NO_NEW_PRIVS, 1_u64, 0_u64, 0_u64, 0_u64) != -1
     }
 }
 

@@ -5,7 +5,7 @@
 //! `close_range(UNSHARE)` copies no more than the lowest few: with a thousand tasks held, copying all of them would
 //! cost a third of the starts. So what it is to keep is put at fixed low descriptors first.
 
-use super::command::Command;
+use super::command::{Command, User};
 use super::failure::{Failure, Stage};
 use super::prepared::Prepared;
 use super::{Child, Started, child};
@@ -42,8 +42,9 @@ pub struct Starter {
     slots: [OwnedFd; SLOTS],
     null: OwnedFd,
     stack: Stack,
-    /// The limit of open descriptors that tasks get, whatever ours is.
+    /// The limits of open descriptors and of core files that tasks get, whatever ours are.
     descriptors: libc::rlimit,
+    core: libc::rlimit,
 }
 
 #[derive(Debug)]
@@ -60,7 +61,7 @@ impl Drop for Stack {
 }
 
 impl Starter {
-    /// Reserves descriptors and the child's stack, and remembers the limit of open descriptors for the tasks.
+    /// Reserves descriptors and the child's stack, and remembers the limits of open descriptors and core files for the tasks.
     ///
     /// # Errors
     /// No descriptors or no memory.
@@ -91,9 +92,13 @@ impl Starter {
         }
         let stack = Stack(stack);
         let mut descriptors = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-        // SAFETY: filled by the call.
-        checked(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut descriptors) }.into())?;
-        Ok(Self { slots, null, stack, descriptors })
+        let mut core = descriptors;
+        // SAFETY: filled by the calls.
+        unsafe {
+            checked(libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut descriptors).into())?;
+            checked(libc::getrlimit(libc::RLIMIT_CORE, &raw mut core).into())?;
+        }
+        Ok(Self { slots, null, stack, descriptors, core })
     }
 
     /// Starts a command inside `tree`. When this returns, the program is loaded, or nothing is left of it.
@@ -103,10 +108,13 @@ impl Starter {
     pub fn start(&mut self, command: &Command, tree: &mut Tree) -> Result<Started, Failure> {
         let prepared = Prepared::new(command, false)?;
         let pipes = Pipes::new(command.stdin).map_err(|e| Failure::process(&e))?;
+        if let Some(user) = command.user {
+            pipes.give_to(user).map_err(|e| Failure::process(&e))?;
+        }
         self.fill(&pipes).map_err(|e| Failure::process(&e))?;
-        let mut started = self.clone(prepared, tree);
+        let mut started = self.clone(prepared, command.user, tree);
         if let Err((Failure { stage: Stage::Program, .. }, true)) = &started {
-            started = self.clone(Prepared::new(command, true)?, tree);
+            started = self.clone(Prepared::new(command, true)?, command.user, tree);
         }
         self.empty();
         let child = started.map_err(|(failure, _)| failure)?;
@@ -133,7 +141,7 @@ impl Starter {
         }
     }
 
-    fn clone(&mut self, mut prepared: Prepared, tree: &Tree) -> Result<Child, (Failure, bool)> {
+    fn clone(&mut self, mut prepared: Prepared, user: Option<&User>, tree: &Tree) -> Result<Child, (Failure, bool)> {
         let (leaf, procs) = tree.join();
         let first = self.slots.first().map_or(FIRST_SLOT, AsRawFd::as_raw_fd);
         let mut plan = child::Plan {
@@ -145,6 +153,13 @@ impl Starter {
             first_slot: first,
             procs: procs.unwrap_or(-1),
             descriptors: &raw const self.descriptors,
+            core: &raw const self.core,
+            user: user.map(|User { uid, gid, groups }| child::Ids {
+                uid: *uid,
+                gid: *gid,
+                groups: groups.as_ptr(),
+                count: groups.len(),
+            }),
             failed: None,
         };
         // SAFETY: the plan and all it points to live until the child has exec'ed or ended (VFORK).
@@ -182,6 +197,15 @@ impl Pipes {
     fn new(stdin: &[u8]) -> io::Result<Self> {
         let stdin = if stdin.is_empty() { None } else { Some(file_of(stdin)?) };
         Ok(Self { stdin, stdout: pipe(PIPE_BYTES)?, stderr: pipe(PIPE_BYTES)?, progress: pipe(0)? })
+    }
+
+    /// Lets a user open them anew, as `/dev/stdout` does.
+    fn give_to(&self, user: &User) -> io::Result<()> {
+        for (_, end) in [&self.stdout, &self.stderr, &self.progress] {
+            // SAFETY: a valid descriptor.
+            checked(unsafe { libc::fchown(end.as_raw_fd(), user.uid, user.gid) }.into())?;
+        }
+        Ok(())
     }
 }
 

@@ -13,6 +13,19 @@ pub struct Command<'a> {
     pub dir: &'a Path,
     /// What it reads on descriptor 0; empty: /dev/null.
     pub stdin: &'a [u8],
+    /// As whom it runs; `None`: as we do. Needs root.
+    pub user: Option<&'a User>,
+}
+
+/// Somebody else, as a process is: what it starts can't get any more rights than these either.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct User {
+    /// The user.
+    pub uid: u32,
+    /// The group.
+    pub gid: u32,
+    /// Further groups.
+    pub groups: Vec<u32>,
 }
 
 /// What to run.

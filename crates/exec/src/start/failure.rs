@@ -12,6 +12,8 @@ pub enum Stage {
     Tree,
     /// Its descriptors.
     Descriptors,
+    /// Becoming another user.
+    User,
     /// Its working directory.
     Directory,
     /// Loading its program.
@@ -43,6 +45,7 @@ impl fmt::Display for Failure {
             Stage::Process => write!(f, "no process: {text}"),
             Stage::Tree => write!(f, "no control group: {text}"),
             Stage::Descriptors => write!(f, "no descriptors: {text}"),
+            Stage::User => write!(f, "not as that user: {text}"),
             Stage::Directory => write!(f, "working directory: {text}: {about}"),
             Stage::Program => write!(f, "{text}: {about}"),
         }

@@ -88,7 +88,7 @@ const WORDS: [&str; 82] = [
 ];
 
 /// The words of a line that a shell would only split at blanks; `None` if it needs a shell.
-pub(super) fn words(line: &str) -> Option<Vec<&str>> {
+pub fn words(line: &str) -> Option<Vec<&str>> {
     // `=` may be an assignment, `~` a home, `%` a job, `#` a comment, and everything else that isn't here is syntax.
     let plain = |c: char| c.is_ascii_alphanumeric() || "_@+:,./- \t".contains(c);
     let assignment_only_first = |c: char| plain(c) || c == '=' || c == '%';

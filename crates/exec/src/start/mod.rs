@@ -9,8 +9,9 @@ mod prepared;
 
 pub use clone::Starter;
 pub(crate) use clone::probe;
-pub use command::{Command, Program};
+pub use command::{Command, Program, User};
 pub use failure::{Failure, Stage};
+pub use line::words;
 
 use crate::checked;
 use std::{

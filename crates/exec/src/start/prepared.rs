@@ -51,7 +51,7 @@ impl Array {
 impl Prepared {
     /// Prepares a command; with `shell`, a line goes to the shell in any case.
     pub(super) fn new(command: &Command, shell: bool) -> Result<Self, Failure> {
-        let Command { program, env, dir, stdin: _ } = command;
+        let Command { program, env, dir, stdin: _, user: _ } = command;
         let (argv, split) = match program {
             Program::Line(line) => match line::words(line).filter(|_| !shell) {
                 Some(words) => (words, true),
@@ -89,7 +89,7 @@ impl Prepared {
         let about = match stage {
             Stage::Directory => self.dir.to_string_lossy().into_owned(),
             Stage::Program => self.about.clone(),
-            Stage::Process | Stage::Tree | Stage::Descriptors => String::new(),
+            Stage::Process | Stage::Tree | Stage::Descriptors | Stage::User => String::new(),
         };
         Failure { stage, errno, about }
     }

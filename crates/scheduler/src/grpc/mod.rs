@@ -70,6 +70,14 @@ impl Door {
     }
 }
 
+/// A worker said what none says: its stream ends.
+pub(crate) fn refused(stream: &'static str, error: &Error) {
+    match error.kind() {
+        Kind::Unavailable | Kind::Internal => {}
+        _else => metrics::counter!("baton_worker_streams_refused_total", "stream" => stream).increment(1),
+    }
+}
+
 fn answer<T>(result: Result<T>) -> Answer<T> {
     result.map(Response::new).map_err(|error| wire::status(&error))
 }

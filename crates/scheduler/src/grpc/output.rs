@@ -2,7 +2,7 @@
 
 use super::{Bound, Door, Out};
 use crate::story::{Inlet, Stored};
-use domain::{AttemptId, AttemptNo, Error, Frame, FrameNo, Incarnation, Result, WorkerId};
+use domain::{AttemptId, AttemptNo, Error, Frame, FrameNo, Incarnation, Result, WorkerId, limits};
 use futures_util::{Stream, StreamExt as _, stream};
 use std::collections::BTreeMap;
 use tokio::sync::mpsc;
@@ -24,6 +24,7 @@ pub(super) fn take(door: &Door, from: Streaming<v1::OutputFrames>, bound: Bound)
     let stopping = door.stopping.clone();
     tokio::spawn(async move {
         if let Err(error) = read(&door, from, pending, &bound).await {
+            super::refused("output", &error);
             // The worker hears of it unless it has gone.
             let _ = failed.send(Err(wire::status(&error))).await;
         }
@@ -43,6 +44,9 @@ async fn read(
     while let Some(Ok(message)) = from.next().await {
         let v1::OutputFrames { worker_id, incarnation, frames } = message;
         bound.check(&worker_id)?;
+        if frames.len() > limits::REPORTS {
+            return Err(Error::field("frames", format!("has over {} entries", limits::REPORTS)));
+        }
         let frames = frames.into_iter().map(wire::worker::frame).collect::<Result<Vec<Frame>>>()?;
         let inlet = inlet.get_or_insert_with(|| {
             door.story.inlet(WorkerId::new(&worker_id), Incarnation(incarnation.as_str().into()))

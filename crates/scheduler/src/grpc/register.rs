@@ -1,7 +1,7 @@
 //! Register: a worker's stream. Its first message decides the dialect for the whole of it.
 
 use super::{Bound, Door, Out, legacy};
-use crate::mailbox::{Handle, Message, OrdersFrom};
+use crate::mailbox::{Handle, Message, OrdersFrom, Remembered};
 use domain::{Commit, Epoch, Error, Result};
 use engine::SessionId;
 use futures_util::StreamExt as _;
@@ -29,7 +29,10 @@ fn while_listening(
 ) -> impl futures_util::Stream<Item = std::result::Result<v1::TaskAssignment, tonic::Status>> + Send {
     let ended = async move {
         // The worker ending its stream is no error; what it said wrong is.
-        listening.await.err().map(|error| Err(wire::status(&error)))
+        listening.await.err().map(|error| {
+            super::refused("session", &error);
+            Err(wire::status(&error))
+        })
     };
     let ended = futures_util::stream::once(ended).filter_map(std::future::ready);
     Joined { orders: ReceiverStream::new(orders), ended: Box::pin(ended), over: false }
@@ -86,6 +89,9 @@ async fn listen(
         let Ok(v1::WorkerResponse { message }) = message else { return Ok(()) };
         let said = message.ok_or_else(|| Error::field("message", "must not be missing"))?;
         match &said {
+            Said::Hello(_) if dialect.is_some() => {
+                return Err(Error::field("message", "must not be a second hello: it opens another stream"));
+            }
             Said::Hello(hello) => {
                 bound.check(&hello.worker_id)?;
                 bound.write(&hello.worker_id, "ok");
@@ -120,11 +126,14 @@ async fn listen(
 }
 
 /// What the worker has seen of a store; `None` before its first welcome.
-fn remembered(hello: &v1::WorkerHello) -> Option<Watermark> {
-    let v1::WorkerHello { store_id, highest_commit, highest_epoch, .. } = hello;
+fn remembered(hello: &v1::WorkerHello) -> Option<Remembered> {
+    let v1::WorkerHello { store_id, highest_commit, highest_epoch, seal, sealed_epoch, .. } = hello;
     let mark = || {
-        let (epoch, commit) = (Epoch(*highest_epoch), Commit(*highest_commit));
-        Watermark { store_id: store_id.as_str().into(), epoch, commit }
+        // What is sealed is said as it was told: the epoch of that message, which the highest may be above.
+        let epoch = if seal.is_empty() { *highest_epoch } else { *sealed_epoch };
+        let (epoch, commit) = (Epoch(epoch), Commit(*highest_commit));
+        let mark = Watermark { store_id: store_id.as_str().into(), epoch, commit };
+        Remembered { mark, seal: seal.clone() }
     };
     (!store_id.is_empty()).then(mark)
 }

@@ -106,7 +106,15 @@ impl Store for MemoryStore {
         let mut disk = self.disk();
         disk.epoch += 1;
         let (store_id, epoch, commit) = ("memory".into(), Epoch(disk.epoch), Commit(disk.commit));
-        Ok(Opened { store_id, epoch, commit, remembered: None, restored: None, losses: Vec::new() })
+        Ok(Opened {
+            store_id,
+            epoch,
+            commit,
+            remembered: None,
+            restored: None,
+            losses: Vec::new(),
+            seal: crate::SealKey([0; 32]),
+        })
     }
 
     fn remember(&mut self, _: &crate::Watermark) {

@@ -2,7 +2,7 @@
 
 use super::apply::{int, uint};
 use super::rows::fault;
-use crate::{Failure, Loss, Watermark};
+use crate::{Failure, Loss, SealKey, Watermark};
 use domain::{Commit, Epoch, UnixMillis};
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
@@ -60,6 +60,16 @@ pub(super) fn accept(conn: &Connection, at: UnixMillis, remembered: &[Watermark]
     conn.execute("INSERT OR REPLACE INTO losses VALUES (?1, ?2, ?3)", values).map_err(fault)?;
     conn.execute("UPDATE meta SET epoch = ?1, commit_no = ?2", (int(epoch), int(commit))).map_err(fault)?;
     current(conn)
+}
+
+/// The store's secret, made when it is needed first: an older build that knows nothing of it can still open the file.
+pub(super) fn seal(conn: &Connection) -> Result<SealKey, Failure> {
+    conn.execute_batch(
+        "CREATE TABLE IF NOT EXISTS seal(one INTEGER PRIMARY KEY CHECK (one = 1), key BLOB NOT NULL) STRICT;
+         INSERT OR IGNORE INTO seal VALUES (1, randomblob(32));",
+    )
+    .map_err(fault)?;
+    conn.query_row("SELECT key FROM seal", [], |row| row.get(0)).map(SealKey).map_err(fault)
 }
 
 /// All of them, oldest first.

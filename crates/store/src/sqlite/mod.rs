@@ -161,14 +161,14 @@ impl Store for SqliteStore {
         let opened = self.change(|conn, _| {
             let sql = "UPDATE meta SET epoch = epoch + 1 RETURNING store_id, epoch, commit_no";
             let mark = conn.query_row(sql, [], accept::mark).map_err(fault)?;
-            let losses = accept::losses(conn)?;
-            Ok(((mark.clone(), losses), mark))
+            let (losses, seal) = (accept::losses(conn)?, accept::seal(conn)?);
+            Ok(((mark.clone(), losses, seal), mark))
         });
         if opened.is_err() {
             self.close();
         }
-        let (Watermark { store_id, epoch, commit }, losses) = opened?;
-        Ok(Opened { store_id, epoch, commit, remembered, restored, losses })
+        let (Watermark { store_id, epoch, commit }, losses, seal) = opened?;
+        Ok(Opened { store_id, epoch, commit, remembered, restored, losses, seal })
     }
 
     fn remember(&mut self, remembered: &Watermark) {

@@ -37,6 +37,8 @@ pub fn hello(wire: v1::WorkerHello) -> Result<Hello> {
         kill_level,
         version,
         opened,
+        seal: _,
+        sealed_epoch: _,
     } = wire;
     if !(protocol_min..=protocol_max).contains(&PROTOCOL) {
         let text = format!("protocol: this scheduler speaks {PROTOCOL}, the worker {protocol_min} to {protocol_max}");
@@ -96,6 +98,8 @@ pub fn v1_hello(hello: Hello) -> v1::WorkerHello {
         kill_level: kill_level.map_or_else(String::new, |level| level.as_str().into()),
         version,
         opened,
+        seal: Vec::new(),
+        sealed_epoch: 0,
     }
 }
 

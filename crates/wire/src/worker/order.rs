@@ -14,7 +14,7 @@ use std::{sync::Arc, time::Duration};
 /// [`domain::Kind::Invalid`], naming the field; also for an assignment in the older dialect.
 pub fn order_batch(wire: v1::TaskAssignment) -> Result<OrderBatch> {
     // The watermark is the transport's business.
-    let v1::TaskAssignment { task_id, spec, orders, shard, epoch, sequence, commit: _ } = wire;
+    let v1::TaskAssignment { task_id, spec, orders, shard, epoch, sequence, commit: _, seal: _ } = wire;
     if !task_id.is_empty() || spec.is_some() {
         return Err(Error::field("task_id", "is of the older dialect, and this worker said hello"));
     }
@@ -37,6 +37,7 @@ pub fn v1_assignment(batch: OrderBatch) -> v1::TaskAssignment {
         epoch: epoch.0,
         sequence,
         commit: 0,
+        seal: Vec::new(),
     }
 }
 

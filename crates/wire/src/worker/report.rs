@@ -11,6 +11,9 @@ use std::time::Duration;
 /// [`domain::Kind::Invalid`], naming the field; also for results, tails and messages over their limits.
 pub fn update(wire: v1::WorkerUpdate) -> Result<(Vec<Report>, Option<Offer>)> {
     let v1::WorkerUpdate { reports, offer } = wire;
+    if reports.len() > limits::REPORTS {
+        return Err(Error::field("reports", format!("has over {} entries", limits::REPORTS)));
+    }
     let offer = offer.map(|o| {
         let v1::Offer { starts, prefetch } = o;
         Offer { starts, prefetch }
@@ -26,14 +29,18 @@ pub fn v1_update(reports: Vec<Report>, offer: Option<Offer>, at: UnixMillis) -> 
 
 fn report(wire: v1::Report) -> Result<Report> {
     let v1::Report { number, task_id, attempt, report } = wire;
+    if number == 0 {
+        return Err(Error::field("number", "must be at least 1"));
+    }
+    let attempt = attempt_id(&task_id, attempt)?;
     let kind = match report.ok_or_else(|| missing("report"))? {
         What::Started(v1::Started { at_ms: _ }) => ReportKind::Started,
         What::Progressed(progressed) => ReportKind::Progressed(progress(progressed)?),
-        What::Exited(wire) => exited(wire)?,
-        What::Refused(v1::Refused { reason }) => ReportKind::Refused(reason),
+        What::Exited(wire) => exited(attempt, wire)?,
+        What::Refused(v1::Refused { reason }) => ReportKind::Refused(cut(reason)),
         What::Recalled(v1::Recalled {}) => ReportKind::Recalled,
     };
-    Ok(Report { number, attempt: attempt_id(&task_id, attempt)?, kind })
+    Ok(Report { number, attempt, kind })
 }
 
 /// Times are for people who read the traffic: the scheduler stamps what it commits with its own clock (GUARANTEES G10).
@@ -71,7 +78,16 @@ fn progress(wire: v1::Progressed) -> Result<Progress> {
     Ok(Progress { percent, message })
 }
 
-fn exited(wire: v1::Exited) -> Result<ReportKind> {
+/// What people read, and everybody keeps: no longer than that.
+fn cut(mut reason: String) -> String {
+    if reason.len() > limits::REASON_BYTES {
+        reason.truncate(reason.floor_char_boundary(limits::REASON_BYTES));
+        reason.push('…');
+    }
+    reason
+}
+
+fn exited(attempt: AttemptId, wire: v1::Exited) -> Result<ReportKind> {
     let v1::Exited { at_ms: _, totals, tail, result, run_us, tree_gone, how } = wire;
     let exit = match how.ok_or_else(|| missing("how"))? {
         How::Code(code) => Exit::Code(code),
@@ -81,9 +97,9 @@ fn exited(wire: v1::Exited) -> Result<ReportKind> {
             let ms = u64::try_from(ms).map_err(|_| Error::field("timed_out_ms", "must not be negative"))?;
             Exit::TimedOut(Duration::from_millis(ms))
         }
-        How::NotStarted(why) => Exit::NotStarted(why),
+        How::NotStarted(why) => Exit::NotStarted(cut(why)),
         How::Killed(_) => Exit::Killed,
-        How::HandlerError(why) => Exit::HandlerError(why),
+        How::HandlerError(why) => Exit::HandlerError(cut(why)),
         How::Lost(_) => return Ok(ReportKind::Lost),
     };
     if result.len() > limits::RESULT_BYTES {
@@ -93,6 +109,10 @@ fn exited(wire: v1::Exited) -> Result<ReportKind> {
         return Err(Error::field("tail", format!("is over {} bytes", limits::TAIL_BYTES)));
     }
     let tail = Tail(tail.into_iter().map(frame).collect::<Result<_>>()?);
+    // They are stored as the output of whomever they name.
+    if tail.0.iter().any(|frame| frame.attempt != attempt) {
+        return Err(Error::field("tail", "must be of the report's own attempt"));
+    }
     let totals = totals.map_or_else(Totals::default, Totals::from);
     Ok(ReportKind::Exited { exit, totals, tail, result, run_us, tree_gone })
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
     fs, io,
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
 };
 
@@ -87,7 +88,7 @@ impl Notes {
 
     /// Writes down that this attempt is about to start.
     pub fn begin(&self, attempt: AttemptId, container: Held) -> io::Result<()> {
-        fs::create_dir_all(&self.dir)?;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.dir)?;
         Note { container, gone: false, failed: None }.write(&self.path(attempt))
     }
 

@@ -36,13 +36,15 @@ pub struct KeeperOptions {
     pub kill_level: Option<KillLevel>,
     /// How much output it holds that nobody takes. A living keeper takes this on, too.
     pub spool: SpoolLimits,
+    /// Commands are to run as another user.
+    pub switches_user: bool,
 }
 
 impl KeeperOptions {
     /// For a program that becomes a keeper by these arguments.
     pub fn new(worker: WorkerId, prefix: &[&str]) -> Self {
         let prefix = prefix.iter().map(OsString::from).collect();
-        Self { prefix, program: None, worker, kill_level: None, spool: SpoolLimits::default() }
+        Self { prefix, program: None, worker, kill_level: None, spool: SpoolLimits::default(), switches_user: false }
     }
 }
 

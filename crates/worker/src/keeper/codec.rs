@@ -1,6 +1,8 @@
 //! Between messages and values, and between messages and bytes. It decides nothing.
 
-use super::event::{Exited, HeldByKeeper, KeeperEvent, KeptAttempt, Launch, LaunchCommand, SpoolFull, SpoolLimits};
+use super::event::{
+    Exited, HeldByKeeper, KeeperEvent, KeptAttempt, Launch, LaunchCommand, SpoolFull, SpoolLimits, TaskUser,
+};
 use super::message as m;
 use domain::{
     AttemptId, AttemptNo, Error, Exit, Frame, KillLevel, Progress, Result, ShellRun, StreamName, TaskId, Totals,
@@ -59,7 +61,7 @@ pub(super) fn micros(length: Duration) -> u64 {
 }
 
 pub(super) fn launch_to(launch: Launch) -> m::Start {
-    let Launch { attempt, command, entry, timeout, grace } = launch;
+    let Launch { attempt, command, entry, timeout, grace, user } = launch;
     let run = match command {
         LaunchCommand::Shell(ShellRun { command, args, working_dir, env, stdin }) => {
             m::Run::Shell(m::Shell { command, args, working_dir, env, stdin })
@@ -67,11 +69,12 @@ pub(super) fn launch_to(launch: Launch) -> m::Start {
         LaunchCommand::Handler { command, payload, env } => m::Run::Handler(m::Handler { command, payload, env }),
     };
     let (attempt, timeout_us, grace_us) = (attempt_to(attempt), timeout.map(micros), micros(grace));
-    m::Start { attempt, run: Some(run), timeout_us, grace_us, entry }
+    let user = user.map(|TaskUser { uid, gid, groups }| m::User { uid, gid, groups });
+    m::Start { attempt, run: Some(run), timeout_us, grace_us, entry, user }
 }
 
 pub(super) fn launch_from(start: m::Start) -> Result<Launch> {
-    let m::Start { attempt, run, timeout_us, grace_us, entry } = start;
+    let m::Start { attempt, run, timeout_us, grace_us, entry, user } = start;
     let command = match run.ok_or_else(|| missing("command"))? {
         m::Run::Shell(m::Shell { command, args, working_dir, env, stdin }) => {
             LaunchCommand::Shell(ShellRun { command, args, working_dir, env, stdin })
@@ -84,6 +87,7 @@ pub(super) fn launch_from(start: m::Start) -> Result<Launch> {
         entry,
         timeout: timeout_us.map(Duration::from_micros),
         grace: Duration::from_micros(grace_us),
+        user: user.map(|m::User { uid, gid, groups }| TaskUser { uid, gid, groups }),
     })
 }
 
@@ -176,7 +180,7 @@ fn exited_from(exited: m::Exited) -> Result<Exited> {
 }
 
 pub(super) fn held_to(held: HeldByKeeper, protocol: u32) -> m::Held {
-    let HeldByKeeper { level, pid, attempts } = held;
+    let HeldByKeeper { level, pid, switches_user: _, attempts } = held;
     let attempts = attempts
         .into_iter()
         .map(|KeptAttempt { attempt, exited, totals, released }| m::Kept {
@@ -210,7 +214,8 @@ fn held_from(held: m::Held) -> Result<HeldByKeeper> {
             Ok(KeptAttempt { attempt: attempt_from(attempt)?, exited, totals: totals_from(totals), released })
         })
         .collect::<Result<_>>()?;
-    Ok(HeldByKeeper { level: KillLevel::parse(&level), pid, attempts })
+    let switches_user = protocol >= m::USERS;
+    Ok(HeldByKeeper { level: KillLevel::parse(&level), pid, switches_user, attempts })
 }
 
 /// A keeper's news as an event; `None` for a kind that only later builds know.

@@ -45,6 +45,19 @@ pub struct Launch {
     pub timeout: Option<Duration>,
     /// From SIGTERM to SIGKILL when the timeout is over.
     pub grace: Duration,
+    /// As whom; `None`: as the keeper. Needs a keeper that [`HeldByKeeper::switches_user`].
+    pub user: Option<TaskUser>,
+}
+
+/// A user, with all groups.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TaskUser {
+    /// The user's number.
+    pub uid: u32,
+    /// The group's.
+    pub gid: u32,
+    /// Those of all groups.
+    pub groups: Vec<u32>,
 }
 
 /// A command, in one of the two ways in which a worker runs one.
@@ -109,6 +122,8 @@ pub struct HeldByKeeper {
     pub level: KillLevel,
     /// Its process id, for logs.
     pub pid: u32,
+    /// Whether it is new enough to run commands as another user.
+    pub switches_user: bool,
     /// In the order of their start.
     pub attempts: Vec<KeptAttempt>,
 }

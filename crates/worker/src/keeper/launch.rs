@@ -1,9 +1,9 @@
 //! From a launch to a command: its environment, its directory, its marks.
 
-use super::event::{Launch, LaunchCommand};
+use super::event::{Launch, LaunchCommand, TaskUser};
 use super::message::Variable;
 use domain::AttemptId;
-use exec::start::{PROGRESS_FD, Program};
+use exec::start::{PROGRESS_FD, Program, User};
 use exec::tree::Cookie;
 use std::{collections::BTreeMap, path::Path};
 
@@ -47,6 +47,12 @@ pub(super) fn program(launch: &Launch) -> (Program<'_>, &[u8]) {
         LaunchCommand::Shell(shell) => (Program::Direct(&shell.command, &shell.args), &shell.stdin),
         LaunchCommand::Handler { command, payload, env: _ } => (Program::Line(command), payload),
     }
+}
+
+/// As whom.
+pub(super) fn user(user: &TaskUser) -> User {
+    let TaskUser { uid, gid, groups } = user.clone();
+    User { uid, gid, groups }
 }
 
 /// The directory that the task asked for.

@@ -5,12 +5,14 @@ use prost::{Message, Oneof};
 use std::collections::BTreeMap;
 
 /// Which messages this build speaks. A keeper of a higher number than its worker's says the worker's: what is new to that
-/// one is skipped by it. 2 added the spool's limits, how far output is released in bytes, and custody.
-pub(super) const PROTOCOL: u32 = 2;
+/// one is skipped by it. 2 added the spool's limits, how far output is released in bytes, and custody. 3 added users.
+pub(super) const PROTOCOL: u32 = 3;
 /// The lowest number that a keeper may speak: all of its messages are still understood.
 pub(super) const OLDEST: u32 = 1;
 /// From which on a worker takes descriptors.
 pub(super) const CUSTODY: u32 = 2;
+/// From which on a keeper starts commands as another user. An older one doesn't look at that, and starts them as itself.
+pub(super) const USERS: u32 = 3;
 /// The largest message: a frame, or a start with stdin, arguments and environment, with room to spare; beyond it the
 /// connection is broken.
 pub(super) const MESSAGE_BYTES: usize = 16 * 1024 * 1024;
@@ -94,6 +96,18 @@ pub(super) struct Start {
     pub grace_us: u64,
     #[prost(string, optional, tag = "6")]
     pub entry: Option<String>,
+    #[prost(message, optional, tag = "7")]
+    pub user: Option<User>,
+}
+
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(super) struct User {
+    #[prost(uint32, tag = "1")]
+    pub uid: u32,
+    #[prost(uint32, tag = "2")]
+    pub gid: u32,
+    #[prost(uint32, repeated, tag = "3")]
+    pub groups: Vec<u32>,
 }
 
 #[derive(Clone, PartialEq, Oneof)]

@@ -23,7 +23,9 @@ mod sweep;
 pub use any_bytes::any_bytes;
 pub use client::{Keeper, KeeperOptions};
 pub use custody::{Custody, Orphan, salvage};
-pub use event::{Exited, HeldByKeeper, KeeperEvent, KeptAttempt, Launch, LaunchCommand, SpoolFull, SpoolLimits};
+pub use event::{
+    Exited, HeldByKeeper, KeeperEvent, KeptAttempt, Launch, LaunchCommand, SpoolFull, SpoolLimits, TaskUser,
+};
 pub use serve::run;
 pub use spool::any_spool;
 pub use sweep::sweep;

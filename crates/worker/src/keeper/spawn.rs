@@ -5,7 +5,7 @@ use domain::{Error, KillLevel, Kind, Result, WorkerId};
 use std::{
     fs::File,
     io::{self, Read},
-    os::unix::{ffi::OsStrExt, ffi::OsStringExt, process::CommandExt},
+    os::unix::{ffi::OsStrExt, ffi::OsStringExt, fs::OpenOptionsExt, process::CommandExt},
     process::{Command, Stdio},
 };
 
@@ -55,18 +55,21 @@ pub(super) async fn keeper(dir: &DataDir, options: &KeeperOptions) -> Result<()>
 }
 
 fn command(dir: &DataDir, options: &KeeperOptions) -> io::Result<Command> {
-    let KeeperOptions { prefix, program, worker: _, kill_level, spool: _ } = options;
-    let log = File::options().append(true).create(true).open(dir.log())?;
+    let KeeperOptions { prefix, program, worker: _, kill_level, spool: _, switches_user: _ } = options;
+    let log = File::options().append(true).create(true).mode(0o600).open(dir.log())?;
     let mut command = Command::new(program.as_deref().unwrap_or("/proc/self/exe".as_ref()));
     command.args(prefix).arg(dir.path()).args(kill_level.map(KillLevel::as_str));
     command.arg0("baton-keeper").env_clear().current_dir("/");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
-    let limit = super::descriptors::raise_limit();
+    let (limit, core) = (super::descriptors::raise_limit(), service::core_limit());
     // SAFETY: only system calls, which touch no memory.
     unsafe {
         command.pre_exec(move || {
-            // Its tasks get it as it was.
+            // Its tasks get them as they were.
             libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit);
+            if let Some(core) = core {
+                let _ = rustix::process::setrlimit(rustix::process::Resource::Core, core);
+            }
             // The child of a child that ends at once is nobody's to reap.
             match libc::fork() {
                 -1 => return Err(io::Error::last_os_error()),

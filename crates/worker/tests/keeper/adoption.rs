@@ -147,7 +147,7 @@ async fn a_worker_of_the_first_protocol_is_answered_in_it() {
 
 #[tokio::test]
 async fn a_keeper_of_the_first_protocol_is_spoken_to_and_one_of_a_later_is_left_alone() {
-    for (protocol, known) in [(1, true), (2, true), (3, false), (0, false)] {
+    for (protocol, known) in [(1, true), (2, true), (3, true), (4, false), (0, false)] {
         let dir = tempfile::tempdir().expect("a directory");
         let listener = UnixListener::bind(dir.path().join("keeper.sock")).expect("a socket");
         let keeper = std::thread::spawn(move || {
@@ -164,11 +164,14 @@ async fn a_keeper_of_the_first_protocol_is_spoken_to_and_one_of_a_later_is_left_
         match opened {
             Ok((_, mut events)) => {
                 let held = events.recv().await;
-                assert!(known && matches!(&held, Some(KeeperEvent::Held(held)) if held.pid == 77), "{held:?}");
+                let Some(KeeperEvent::Held(held)) = held else { panic!("{held:?}") };
+                assert!(known && held.pid == 77, "{held:?}");
+                // An older one would start another user's commands as itself.
+                assert_eq!(held.switches_user, protocol >= 3, "{held:?}");
             }
             Err(error) => {
                 assert_eq!((known, error.kind()), (false, domain::Kind::Precondition));
-                let said = format!("the keeper (process 77) speaks protocol {protocol}, this worker 1 to 2; ");
+                let said = format!("the keeper (process 77) speaks protocol {protocol}, this worker 1 to 3; ");
                 assert!(error.text().starts_with(&said), "{error}");
             }
         }

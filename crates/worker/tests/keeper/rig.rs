@@ -74,13 +74,13 @@ pub fn attempt(n: u64) -> AttemptId {
 
 pub fn shell(attempt: AttemptId, line: &str) -> Launch {
     let run = ShellRun { command: line.into(), ..ShellRun::default() };
-    Launch { attempt, command: LaunchCommand::Shell(run), entry: None, timeout: None, grace: LONG }
+    Launch { attempt, command: LaunchCommand::Shell(run), entry: None, timeout: None, grace: LONG, user: None }
 }
 
 pub fn handler(attempt: AttemptId, line: &str, payload: &[u8]) -> Launch {
     let env = [("GIVEN".into(), "to it".into())].into();
     let command = LaunchCommand::Handler { command: line.into(), payload: payload.into(), env };
-    Launch { attempt, command, entry: None, timeout: None, grace: LONG }
+    Launch { attempt, command, entry: None, timeout: None, grace: LONG, user: None }
 }
 
 async fn open(dir: &Path, options: &KeeperOptions) -> (Keeper, HeldByKeeper, Receiver<KeeperEvent>) {

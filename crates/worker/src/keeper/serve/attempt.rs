@@ -96,11 +96,11 @@ impl Attempt {
     /// Starts it. One that can't be started has exited.
     pub(super) fn begin(key: u64, what: &Launch, base: &[Variable], shared: &mut Shared) -> Self {
         let dir = Arc::clone(&shared.spool);
-        let Launch { attempt, command: _, entry: _, timeout, grace: _ } = what;
+        let Launch { attempt, command: _, entry: _, timeout, grace: _, user } = what;
         let began = Instant::now();
         let process = shared
             .directories
-            .take(*attempt)
+            .take(*attempt, user.as_ref())
             .map_err(|e| format!("no directory for it: {e}"))
             .and_then(|dir| Process::start(key, what, base, &dir, shared));
         let timer = timeout.and_then(|limit| began.checked_add(limit));
@@ -119,7 +119,7 @@ impl Attempt {
     }
 
     fn new(what: &Launch, spool: Arc<Path>, began: Instant, phase: Phase) -> Self {
-        let Launch { attempt, command, entry: _, timeout, grace } = what;
+        let Launch { attempt, command, entry: _, timeout, grace, user: _ } = what;
         Self {
             id: *attempt,
             phase,

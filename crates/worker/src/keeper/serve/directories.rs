@@ -4,11 +4,11 @@
 //! much; renaming costs nothing. So directories that were left empty are kept, each with its inner one, and become
 //! the next task's by two renames at most. Others are removed on a thread: a task may leave a million files.
 
-use crate::keeper::paths::DataDir;
+use crate::keeper::{event::TaskUser, paths::DataDir};
 use domain::AttemptId;
 use std::{
     fs, io,
-    os::unix::fs::MetadataExt,
+    os::unix::fs::{MetadataExt, PermissionsExt, chown},
     path::{Path, PathBuf},
     sync::mpsc::{self, SyncSender, TrySendError},
     thread,
@@ -20,6 +20,11 @@ const POOL: usize = 256;
 const INNER: &str = "1";
 /// Directories waiting to be removed. When full, they are removed right here: tasks then wait for the disk.
 const WAITING: usize = 1_024;
+
+/// Mode of a directory that other users pass through, without seeing what is in it.
+const PASSED: u32 = 0o711;
+/// Mode of a directory that is its owner's alone.
+const OWN: u32 = 0o700;
 
 pub(super) struct Directories {
     tasks: PathBuf,
@@ -37,19 +42,31 @@ impl Directories {
         let (tasks, pool) = (dir.tasks(), dir.pool());
         fs::create_dir_all(&tasks)?;
         fs::create_dir_all(&pool)?;
+        // Whatever else may be seen of the data directory: nobody learns from here what runs.
+        fs::set_permissions(&tasks, fs::Permissions::from_mode(PASSED))?;
         let entries = fs::read_dir(&pool)?.flatten();
         let free: Vec<String> = entries.filter_map(|e| e.file_name().into_string().ok()).collect();
         let next = free.iter().filter_map(|name| name.parse().ok()).max().unwrap_or(0_u64) + 1;
         Ok(Self { tasks, pool, free, next, remover: None })
     }
 
-    /// An empty directory for an attempt. It also tells a later sweep that the attempt was held.
+    /// An empty directory for an attempt, which is `user`'s if one is named. It also tells a later sweep that the attempt
+    /// was held.
     ///
     /// # Errors
     /// The disk's.
-    pub(super) fn take(&mut self, attempt: AttemptId) -> io::Result<PathBuf> {
+    pub(super) fn take(&mut self, attempt: AttemptId, user: Option<&TaskUser>) -> io::Result<PathBuf> {
         let outer = self.tasks.join(attempt.task.to_string());
         let inner = outer.join(attempt.no.to_string());
+        if let Some(user) = user {
+            // Made anew, and not kept: nobody else shall have what was another user's.
+            for (dir, mode) in [(&outer, PASSED), (&inner, OWN)] {
+                fs::create_dir_all(dir)?;
+                fs::set_permissions(dir, fs::Permissions::from_mode(mode))?;
+            }
+            chown(&inner, Some(user.uid), Some(user.gid))?;
+            return Ok(inner);
+        }
         if let Some(name) = self.free.pop() {
             match fs::rename(self.pool.join(&name), &outer).and_then(|()| fs::rename(outer.join(INNER), &inner)) {
                 Ok(()) => return Ok(inner),
@@ -126,7 +143,6 @@ fn remove_now(dir: &Path) {
 mod tests {
     use super::*;
     use domain::{AttemptNo, TaskId};
-    use std::os::unix::fs::PermissionsExt;
 
     fn attempt(task: u64, no: u32) -> AttemptId {
         AttemptId { task: TaskId::from_parts(1, 0, 2, task), no: AttemptNo(no) }
@@ -144,18 +160,18 @@ mod tests {
     fn an_empty_one_becomes_another_tasks_and_a_used_one_does_not() {
         let data = tempfile::tempdir().expect("a directory");
         let mut dirs = open(&data);
-        let first = dirs.take(attempt(1, 1)).expect("made");
+        let first = dirs.take(attempt(1, 1), None).expect("made");
         assert!(first.ends_with(format!("tasks/{}/1", attempt(1, 1).task)));
         let number = inode(&first);
         dirs.give_back(attempt(1, 1));
         assert!(!first.exists());
-        let second = dirs.take(attempt(2, 7)).expect("made");
+        let second = dirs.take(attempt(2, 7), None).expect("made");
         assert!(second.ends_with(format!("tasks/{}/7", attempt(2, 7).task)));
         assert_eq!(inode(&second), number);
         fs::write(second.join("file"), "").expect("written");
         dirs.give_back(attempt(2, 7));
         assert_eq!(dirs.free.len(), 0);
-        let third = dirs.take(attempt(3, 1)).expect("made");
+        let third = dirs.take(attempt(3, 1), None).expect("made");
         fs::set_permissions(&third, fs::Permissions::from_mode(0o777)).expect("opened");
         dirs.give_back(attempt(3, 1));
         assert_eq!(dirs.free.len(), 0, "its rights were changed");
@@ -165,9 +181,9 @@ mod tests {
     fn two_attempts_of_a_task_have_one_each() {
         let data = tempfile::tempdir().expect("a directory");
         let mut dirs = open(&data);
-        dirs.take(attempt(9, 1)).expect("made");
+        dirs.take(attempt(9, 1), None).expect("made");
         dirs.give_back(attempt(9, 1));
-        let (one, two) = (dirs.take(attempt(1, 1)).expect("made"), dirs.take(attempt(1, 2)).expect("made"));
+        let (one, two) = (dirs.take(attempt(1, 1), None).expect("made"), dirs.take(attempt(1, 2), None).expect("made"));
         fs::write(two.join("file"), "").expect("written");
         dirs.give_back(attempt(1, 1));
         assert!(two.join("file").exists());
@@ -178,11 +194,11 @@ mod tests {
     fn what_was_kept_outlives_the_keeper() {
         let data = tempfile::tempdir().expect("a directory");
         let mut dirs = open(&data);
-        let number = inode(&dirs.take(attempt(1, 1)).expect("made"));
+        let number = inode(&dirs.take(attempt(1, 1), None).expect("made"));
         dirs.give_back(attempt(1, 1));
         drop(dirs);
         let mut dirs = open(&data);
-        assert_eq!(inode(&dirs.take(attempt(2, 1)).expect("made")), number);
+        assert_eq!(inode(&dirs.take(attempt(2, 1), None).expect("made")), number);
         dirs.give_back(attempt(2, 1));
         assert_eq!(dirs.free.len(), 1);
     }

@@ -78,14 +78,16 @@ impl Process {
         let env = launch::environment(base, what);
         let (program, stdin) = launch::program(what);
         let dir = launch::working_dir(what).unwrap_or(own_dir);
+        let user = what.user.as_ref().map(launch::user);
         let mut tree = shared.trees.take(launch::cookie_of(what.attempt)).map_err(|e| format!("no tree: {e}"))?;
-        let started = match shared.starter.start(&Command { program, env: &env, dir, stdin }, &mut tree) {
-            Ok(started) => started,
-            Err(failure) => {
-                shared.trees.give_back(tree);
-                return Err(failure.to_string());
-            }
-        };
+        let started =
+            match shared.starter.start(&Command { program, env: &env, dir, stdin, user: user.as_ref() }, &mut tree) {
+                Ok(started) => started,
+                Err(failure) => {
+                    shared.trees.give_back(tree);
+                    return Err(failure.to_string());
+                }
+            };
         let Started { child, stdout, stderr, progress } = started;
         let (stdout, stderr, progress) = (Some(stdout), Some(stderr), Some(progress));
         let process = Self { key, child, tree, stdout, stderr, progress, read: [0; 2], slot: None };

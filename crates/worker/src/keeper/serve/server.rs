@@ -291,6 +291,7 @@ impl Server {
         let held = HeldByKeeper {
             level: self.shared.trees.level(),
             pid: std::process::id(),
+            switches_user: true,
             attempts: self.attempts.values().map(Attempt::kept).collect(),
         };
         if let Some(link) = &mut self.link {

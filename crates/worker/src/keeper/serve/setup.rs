@@ -49,8 +49,9 @@ fn serve(args: impl IntoIterator<Item = OsString>) -> io::Result<()> {
     if !sweep::all(&dir)? {
         eprintln!("some processes that an earlier keeper left behind don't end");
     }
-    // Before the limit is raised: tasks get it as it was.
+    // Before the limits are changed: tasks get them as they were.
     let starter = Starter::new()?;
+    service::forbid_core_files();
     // Each task costs us seven.
     descriptors::raise_limit();
     let trees = Trees::open(&name_for(dir.path())?, level);

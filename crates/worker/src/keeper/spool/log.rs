@@ -3,7 +3,14 @@
 use super::part::{self, Part, Reading};
 use super::record;
 use domain::{AttemptId, Frame, FrameNo, Totals};
-use std::{collections::VecDeque, fs, fs::File, io, path::Path, sync::Arc};
+use std::{
+    collections::VecDeque,
+    fs::{self, DirBuilder, File},
+    io,
+    os::unix::fs::DirBuilderExt as _,
+    path::Path,
+    sync::Arc,
+};
 
 /// Bytes of a part: so much stays on disk beyond what is needed, and so much at most is lost by a damaged header.
 const PART_BYTES: u64 = 4 * 1024 * 1024;
@@ -57,7 +64,7 @@ impl Log {
         let create = || File::options().write(true).create(true).truncate(true).open(&path);
         let file = match create() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                fs::create_dir_all(&self.dir)?;
+                DirBuilder::new().recursive(true).mode(0o700).create(&self.dir)?;
                 create()?
             }
             opened => opened?,
