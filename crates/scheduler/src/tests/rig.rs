@@ -55,7 +55,7 @@ impl Rig {
         let (stop, tracer) = (stopping.clone(), Default::default());
         let tokens = Tokens::load(mailbox.clone(), Arc::clone(&reader), Default::default()).unwrap();
         let door =
-            Door { mailbox, reader, story, views: view, disk, receipts, tokens, readiness, stopping: stop, tracer };
+            Door { mailbox, reader, story, views: view, disk, receipts, tokens, enrolling: None, readiness, stopping: stop, tracer };
         Self { door, stopping, core, next: AtomicU64::new(1), _dir: dir }
     }
 
