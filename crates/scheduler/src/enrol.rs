@@ -114,7 +114,11 @@ mod tests {
             created: UnixMillis(1),
             expires: Some(UnixMillis(100)),
             revoked: None,
-            enrolled: enrolled.map(|(worker, key)| Enrolment { worker: worker.into(), key: [key; 32], at: UnixMillis(2) }),
+            enrolled: enrolled.map(|(worker, key)| Enrolment {
+                worker: worker.into(),
+                key: [key; 32],
+                at: UnixMillis(2),
+            }),
         }
     }
 

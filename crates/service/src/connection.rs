@@ -86,7 +86,8 @@ async fn opened(stream: TcpStream, addr: SocketAddr, shared: &Arc<Shared>, guest
     prepare(&stream).map_err(|error| error.to_string())?;
     let local = stream.local_addr().map_err(|error| error.to_string())?;
     let Some(acceptor) = shared.tls.acceptor() else {
-        return talk(stream, Ends { local, peer: Peer { addr, tls: false, name: None, key: None } }, guest, shared).await;
+        return talk(stream, Ends { local, peer: Peer { addr, tls: false, name: None, key: None } }, guest, shared)
+            .await;
     };
     let shaken = tokio::select! {
         shaken = tokio::time::timeout(HANDSHAKE_WITHIN, handshake(stream, acceptor, shared)) => shaken,

@@ -72,8 +72,7 @@ pub fn token(record: v1::TokenRecord) -> Result<Token> {
 /// [`domain::Kind::Invalid`] names the field.
 pub fn new_token(request: v1::CreateTokenRequest) -> Result<NewToken> {
     let v1::CreateTokenRequest { name, scopes, queue, worker, expires_in_ms } = request;
-    let unknown =
-        |word: &String| Error::field("scopes", format!("{word:?} is none of {}", Scope::WORDS));
+    let unknown = |word: &String| Error::field("scopes", format!("{word:?} is none of {}", Scope::WORDS));
     let scopes =
         scopes.iter().map(|word| Scope::parse(word).ok_or_else(|| unknown(word))).collect::<Result<Scopes>>()?;
     let negative = |_| Error::field("expires_in_ms", "must not be negative");

@@ -81,7 +81,9 @@ async fn create(gateway: &Client, form: Form, request: v1::CreateTokenRequest) -
             printer::line(&text)?;
             // One point is in the token itself, the other one before the hash.
             if joins && text.matches('.').count() < 2 {
-                printer::note("note: this scheduler has no --enrol-ca, so nobody can join with it yet, and it names no CA");
+                printer::note(
+                    "note: this scheduler has no --enrol-ca, so nobody can join with it yet, and it names no CA",
+                );
             }
             printer::note(&format!(
                 "note: token {} made; its text is shown this once. Put it into a file that only you can read (umask 077) \

@@ -49,9 +49,7 @@ fn a_token_is_not_sent_to_whom_its_ca_does_not_know() {
 fn a_token_that_is_not_for_this_is_refused_and_written_down() {
     let fleet = Fleet::here();
     let ca = fleet.path("ca/ca.crt").display().to_string();
-    let out = |id: &str, token: &str| {
-        fleet.stays_out(id, &mut fleet.join(id, &["--token-file", token, "--ca", &ca]))
-    };
+    let out = |id: &str, token: &str| fleet.stays_out(id, &mut fleet.join(id, &["--token-file", token, "--ca", &ca]));
     let (_, user) = fleet.token(&["--scope", "submit,read"]);
     assert!(out("w0", &user).contains("this needs the scope `enrol`"));
     fleet.audited("/EnrolWorker", &["refused", "this needs the scope `enrol`"]);
@@ -89,7 +87,14 @@ fn a_name_that_somebody_has_is_not_taken_over() {
     let [cert, key] = ["crt", "key"].map(|end| format!("{dir}/worker-by-hand.{end}"));
     let mut command = std::process::Command::new(e2e::binary("worker"));
     command.args(["--scheduler", &fleet.url(), "--id", "by-hand", "--listen", "127.0.0.1:0", "--data-dir"]);
-    command.arg(fleet.path("by-hand")).args(["--tls-cert", &cert, "--tls-key", &key, "--tls-ca", &format!("{dir}/ca.crt")]);
+    command.arg(fleet.path("by-hand")).args([
+        "--tls-cert",
+        &cert,
+        "--tls-key",
+        &key,
+        "--tls-ca",
+        &format!("{dir}/ca.crt"),
+    ]);
     let mut by_hand = e2e::Process::start("by-hand", fleet.cluster.dir(), &mut command);
     by_hand.listening();
     fleet.connected("by-hand");

@@ -12,9 +12,16 @@ fn what_keeps_workers_from_joining_is_said_at_the_start() {
     authority(&["init", &other]);
     authority(&["issue", &other, "--service", "scheduler"]);
     let tls = |dir: &str, trusted: &str| {
-        ["--tls-cert", &format!("{dir}/scheduler.crt"), "--tls-key", &format!("{dir}/scheduler.key"), "--tls-ca", trusted]
-            .map(str::to_owned)
-            .to_vec()
+        [
+            "--tls-cert",
+            &format!("{dir}/scheduler.crt"),
+            "--tls-key",
+            &format!("{dir}/scheduler.key"),
+            "--tls-ca",
+            trusted,
+        ]
+        .map(str::to_owned)
+        .to_vec()
     };
     let (own_file, other_file) = (format!("{ca}/ca.crt"), format!("{other}/ca.crt"));
     let none = at("none");

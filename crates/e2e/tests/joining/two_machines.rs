@@ -27,9 +27,8 @@ fn the_second_machine_joins_with_one_line_and_outlives_a_partition() {
 
 fn strangers_stay_out(fleet: &Fleet, cable: &Cable) {
     let at_the_worker = |command: Command| cable.at_the_worker(&command);
-    let out = |name: &str, file: &str| {
-        fleet.stays_out(name, &mut at_the_worker(fleet.join(name, &["--token-file", file])))
-    };
+    let out =
+        |name: &str, file: &str| fleet.stays_out(name, &mut at_the_worker(fleet.join(name, &["--token-file", file])));
     // Without a token: it knows the CA, and nobody knows it.
     let ca = fleet.path("ca/ca.crt").display().to_string();
     let mut command = Command::new(e2e::binary("worker"));

@@ -44,12 +44,9 @@ pub(super) async fn enrol(
 /// Whether an error says that somebody may not join, and not that it couldn't be done now.
 pub(super) fn is_refusal(error: &Error) -> bool {
     match error.kind() {
-        Kind::Invalid
-        | Kind::NotFound
-        | Kind::Conflict
-        | Kind::Precondition
-        | Kind::Unauthenticated
-        | Kind::Denied => true,
+        Kind::Invalid | Kind::NotFound | Kind::Conflict | Kind::Precondition | Kind::Unauthenticated | Kind::Denied => {
+            true
+        }
         Kind::Exhausted | Kind::Unavailable | Kind::Unknown | Kind::DataLoss | Kind::Internal => false,
     }
 }

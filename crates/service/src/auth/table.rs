@@ -132,7 +132,8 @@ impl Table {
         let table = Self { tokens: tokens.iter().map(entry).collect(), joined: joined(before, tokens) };
         let gone = before.into_iter().flat_map(|table| &table.tokens).filter(|(id, _)| !table.tokens.contains_key(id));
         gone.for_each(|(_, entry)| entry.caller.0.ends.cancel());
-        let gone = before.into_iter().flat_map(|table| &table.joined).filter(|(key, _)| !table.joined.contains_key(*key));
+        let gone =
+            before.into_iter().flat_map(|table| &table.joined).filter(|(key, _)| !table.joined.contains_key(*key));
         gone.for_each(|(_, joined)| joined.caller.0.ends.cancel());
         table
     }
@@ -222,7 +223,10 @@ mod tests {
         let (one, two) = (Token { enrolled: enrolment("a", 1), ..one }, Token { enrolled: enrolment("b", 2), ..two });
         let table = Table::following(None, &[one.clone(), two.clone()], UnixMillis(1));
         let (a, b) = (table.worker("a", Some([1; 32])).unwrap(), table.worker("b", Some([2; 32])).unwrap());
-        assert_eq!((a.text(), a.worker(), a.may(Scope::Worker), a.may(Scope::Enrol)), ("worker:a", Some("a"), true, false));
+        assert_eq!(
+            (a.text(), a.worker(), a.may(Scope::Worker), a.may(Scope::Enrol)),
+            ("worker:a", Some("a"), true, false)
+        );
         table.end_expired(UnixMillis(20));
         let later = Table::following(Some(&table), &[one.clone(), two.clone()], UnixMillis(20));
         assert!(!a.ends().is_cancelled() && later.worker("a", Some([1; 32])).is_ok());

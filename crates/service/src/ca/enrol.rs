@@ -36,7 +36,8 @@ pub fn requested_key(request: &str) -> Result<[u8; 32], Fatal> {
 
 /// Whether a certificate, in PEM, is for this key, in PEM.
 pub fn is_of(certificate: &str, key: &str) -> bool {
-    let shown = parse_x509_pem(certificate.as_bytes()).ok().and_then(|(_, pem)| peer::key_of_certificate(&pem.contents));
+    let shown =
+        parse_x509_pem(certificate.as_bytes()).ok().and_then(|(_, pem)| peer::key_of_certificate(&pem.contents));
     let own = KeyPair::from_pem(key).ok().map(|key| tls::sha256(&key.subject_public_key_info()));
     shown.is_some() && shown == own
 }
@@ -65,8 +66,10 @@ impl Authority {
         let (_, pem) = parse_x509_pem(self.certificate().as_bytes()).map_err(|_| none())?;
         let ca = pem.parse_x509().map_err(|_| none())?;
         if !tls.trusts(&pem.contents) {
-            return Err(Fatal::new("the CA of --enrol-ca is not in --tls-ca: workers that join by it could not come in")
-                .hint("add its ca.crt to the file that --tls-ca names"));
+            return Err(Fatal::new(
+                "the CA of --enrol-ca is not in --tls-ca: workers that join by it could not come in",
+            )
+            .hint("add its ca.crt to the file that --tls-ca names"));
         }
         let own = tls.certificate().unwrap_or_default();
         let known = parse_x509_certificate(&own).is_ok_and(|(_, own)| own.issuer().as_raw() == ca.subject().as_raw());

@@ -2,8 +2,8 @@
 
 use super::*;
 use rcgen::SanType;
-use tls::Tls;
 use std::{fs, os::unix::fs::PermissionsExt as _};
+use tls::Tls;
 
 fn der(pem: &str) -> Vec<u8> {
     parse_x509_pem(pem.as_bytes()).unwrap().1.contents
@@ -128,9 +128,11 @@ fn a_scheduler_takes_in_only_those_whom_it_would_let_in_again() {
     };
     let said = |tls: &Tls| one.0.fits(tls).map_err(|fatal| fatal.to_string());
     assert_eq!(said(&load(&one.1, Some(one.1.ca.clone()))), Ok(()));
-    for (own, ca, flag) in
-        [(&one.1, None, "--tls-ca:"), (&one.1, Some(other.1.ca.clone()), "--tls-ca:"), (&other.1, Some(one.1.ca.clone()), "--tls-cert")]
-    {
+    for (own, ca, flag) in [
+        (&one.1, None, "--tls-ca:"),
+        (&one.1, Some(other.1.ca.clone()), "--tls-ca:"),
+        (&other.1, Some(one.1.ca.clone()), "--tls-cert"),
+    ] {
         let text = said(&load(own, ca)).unwrap_err();
         assert!(text.contains(flag), "{text}");
     }

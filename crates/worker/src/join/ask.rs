@@ -44,10 +44,7 @@ impl Place {
         connected.map_err(|why| Fatal::new(format!("cannot join at {self}: {why}")))
     }
 
-    async fn answer<T>(
-        &self,
-        call: impl Future<Output = Result<tonic::Response<T>, Status>>,
-    ) -> Result<T, Fatal> {
+    async fn answer<T>(&self, call: impl Future<Output = Result<tonic::Response<T>, Status>>) -> Result<T, Fatal> {
         match tokio::time::timeout(ANSWER_WITHIN, call).await {
             Ok(Ok(response)) => Ok(response.into_inner()),
             Ok(Err(status)) => Err(self.refused(&status)),
@@ -61,8 +58,10 @@ impl Place {
             Code::Unauthenticated | Code::AlreadyExists => {
                 fatal.hint("another token: baton token create --name NAME --scope enrol")
             }
-            Code::Unimplemented => Fatal::new(format!("cannot join at {self}: that is no scheduler which workers can join"))
-                .hint("a scheduler's port is 50052 unless it was told another; 50051 is a gateway's"),
+            Code::Unimplemented => {
+                Fatal::new(format!("cannot join at {self}: that is no scheduler which workers can join"))
+                    .hint("a scheduler's port is 50052 unless it was told another; 50051 is a gateway's")
+            }
             _ => fatal,
         }
     }

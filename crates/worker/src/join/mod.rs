@@ -13,7 +13,12 @@ use std::{fs, path::PathBuf};
 
 /// The worker's command line: its flags, or `join` with them.
 #[derive(Clone, Debug, clap::Parser)]
-#[command(name = "worker", version, about = "Executes tasks: commands, and handlers by name", args_conflicts_with_subcommands = true)]
+#[command(
+    name = "worker",
+    version,
+    about = "Executes tasks: commands, and handlers by name",
+    args_conflicts_with_subcommands = true
+)]
 pub struct Line {
     #[command(flatten)]
     #[allow(missing_docs, reason = "a doc comment would replace the heading of the flags")]
@@ -62,7 +67,9 @@ impl Join {
     pub(crate) async fn joined(self) -> Result<Options, Fatal> {
         let Self { url, ca, worker: options } = self;
         if options.tls.tls_cert.is_some() || options.tls.tls_key.is_some() || options.tls.tls_ca.is_some() {
-            return Err(Fatal::new("worker join gets its certificate by itself: leave --tls-cert, --tls-key and --tls-ca out"));
+            return Err(Fatal::new(
+                "worker join gets its certificate by itself: leave --tls-cert, --tls-key and --tls-ca out",
+            ));
         }
         let target = ask::Place::parse(&url)?;
         let name = options.name();
