@@ -72,7 +72,7 @@ pub enum Command {
     /// Run a scheduler
     Scheduler(scheduler::Options),
     /// Run a worker
-    Worker(worker::Options),
+    Worker(worker::Line),
     /// The worker of `bench`
     #[command(hide = true)]
     BenchWorker(worker::Options),

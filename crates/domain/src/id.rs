@@ -172,6 +172,13 @@ impl WorkerId {
     pub fn new(text: &str) -> Self {
         Self(text.into())
     }
+    /// Whether a worker can be called that.
+    ///
+    /// # Errors
+    /// [`crate::Kind::Invalid`] says why not.
+    pub fn check(&self) -> crate::Result<()> {
+        crate::spec::check_id("worker_id", &self.0)
+    }
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0

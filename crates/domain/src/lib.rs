@@ -45,7 +45,7 @@ pub use spec::{HandlerRun, IdempotencyKey, Run, ShellRun, Spec};
 pub use state::{Final, State, StateWord, Wait};
 pub use task::Task;
 pub use time::{Due, Monotonic, Now, UnixMillis};
-pub use token::{NewToken, Scope, Scopes, Token, TokenId};
+pub use token::{Enrolment, NewToken, Scope, Scopes, Token, TokenId};
 pub use trace::{TraceContext, check_trace_state};
 pub use wait::WaitReason;
 pub use worker::{HeldAttempt, HeldPhase, Hello, KillLevel, Offer, Report, ReportKind, WorkerSnapshot, WorkerStatus};

@@ -88,5 +88,9 @@ pub const REASON_BYTES: usize = 4 * 1024;
 pub const TOKENS: usize = 10_000;
 /// Characters of a token's name: it is shown in tables.
 pub const TOKEN_NAME_CHARS: usize = 100;
+/// How long a token of the scope `enrol` is good if nothing is said.
+pub const ENROL_TOKEN_LIFE: Duration = Duration::from_secs(24 * 3600);
+/// No certificate that a worker got by joining lasts longer: a day more than they do.
+pub const ENROLLED_LIFE: Duration = Duration::from_secs(398 * 24 * 3600);
 /// The longest that a token may be given: 10 years. Without an expiry it has none.
 pub const TOKEN_LIFE: Duration = Duration::from_secs(10 * 365 * 24 * 3600);

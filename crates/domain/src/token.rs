@@ -16,11 +16,15 @@ pub enum Scope {
     Admin,
     /// Be a gateway: ask the scheduler on behalf of others, and say who they are.
     Service,
+    /// Become a worker, once: exchange the token for a certificate.
+    Enrol,
 }
 
 impl Scope {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Submit, Self::Read, Self::Worker, Self::Admin, Self::Service];
+    pub const ALL: [Self; 6] = [Self::Submit, Self::Read, Self::Worker, Self::Admin, Self::Service, Self::Enrol];
+    /// All of them, in a sentence.
+    pub const WORDS: &str = "submit, read, worker, admin, service, enrol";
 
     /// The one word that every surface has for it.
     pub fn as_str(self) -> &'static str {
@@ -30,6 +34,7 @@ impl Scope {
             Self::Worker => "worker",
             Self::Admin => "admin",
             Self::Service => "service",
+            Self::Enrol => "enrol",
         }
     }
 
@@ -45,6 +50,7 @@ impl Scope {
             Self::Worker => 4,
             Self::Admin => 8,
             Self::Service => 16,
+            Self::Enrol => 32,
         }
     }
 }
@@ -131,14 +137,35 @@ pub struct Token {
     pub created: UnixMillis,
     /// From then on it is good for nothing.
     pub expires: Option<UnixMillis>,
-    /// Since then it is good for nothing.
+    /// Since then it is good for nothing, nor is the certificate that somebody got for it.
     pub revoked: Option<UnixMillis>,
+    /// Who got a certificate for it: of the scope `enrol`, once it was used.
+    pub enrolled: Option<Enrolment>,
+}
+
+/// The one use of a token of the scope `enrol`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Enrolment {
+    /// The worker that it made.
+    pub worker: String,
+    /// SHA-256 of the worker's public key (DER, SubjectPublicKeyInfo). No other key gets a certificate for the token.
+    pub key: [u8; 32],
+    /// When it was first used.
+    pub at: UnixMillis,
 }
 
 impl Token {
     /// Whether it is good for anything at this moment.
     pub fn is_live(&self, now: UnixMillis) -> bool {
         self.revoked.is_none() && self.expires.is_none_or(|expires| now < expires)
+    }
+
+    /// Whether its row may go: it is good for nothing, and no certificate lasts that its revocation would have to end.
+    pub fn is_spent(&self, now: UnixMillis) -> bool {
+        let lasts = i64::try_from(limits::ENROLLED_LIFE.as_millis()).unwrap_or(i64::MAX);
+        // Certificates are given out as long as the token is live.
+        let ends = |_: &Enrolment| self.expires.map_or(i64::MAX, |expires| expires.0.saturating_add(lasts));
+        !self.is_live(now) && self.enrolled.as_ref().is_none_or(|enrolment| ends(enrolment) < now.0)
     }
 }
 
@@ -165,7 +192,10 @@ impl NewToken {
     pub fn check(&self) -> Result<()> {
         word("name", &self.name, limits::TOKEN_NAME_CHARS)?;
         if self.scopes.is_empty() {
-            return Err(Error::field("scopes", "must not be empty: submit, read, worker, admin or service"));
+            return Err(Error::field("scopes", format!("must not be empty: some of {}", Scope::WORDS)));
+        }
+        if self.scopes.has(Scope::Enrol) && self.scopes.iter().count() > 1 {
+            return Err(Error::field("scopes", "enrol goes with no other scope"));
         }
         if let Some(queue) = &self.queue {
             word("queue", queue, limits::QUEUE_CHARS)?;
@@ -175,8 +205,8 @@ impl NewToken {
         }
         if let Some(worker) = &self.worker {
             word("worker", worker, limits::WORD_CHARS)?;
-            if self.scopes.iter().any(|scope| scope != Scope::Worker) {
-                return Err(Error::field("worker", "limits tokens with the scope worker only"));
+            if self.scopes.iter().any(|scope| !matches!(scope, Scope::Worker | Scope::Enrol)) {
+                return Err(Error::field("worker", "limits tokens with the scope worker or enrol only"));
             }
         }
         match self.expires_in {
@@ -185,6 +215,11 @@ impl NewToken {
             }
             Some(_) | None => Ok(()),
         }
+    }
+
+    /// For how long it is to be good. Joining takes a minute, so what is good for that alone isn't left lying about.
+    pub fn lasts(&self) -> Option<Duration> {
+        self.expires_in.or_else(|| self.scopes.has(Scope::Enrol).then_some(limits::ENROL_TOKEN_LIFE))
     }
 }
 
@@ -214,7 +249,7 @@ mod tests {
             }
             assert_eq!((Scope::parse(given.as_str()), Scopes::from_code(set.code())), (Some(given), set));
         }
-        assert!(Scopes::from_code(0b1110_0000).is_empty());
+        assert!(Scopes::from_code(0b1100_0000).is_empty());
     }
 
     #[test]
@@ -248,6 +283,7 @@ mod tests {
             ("scopes: ", NewToken { scopes: Scopes::default(), ..plain() }),
             ("queue: ", NewToken { scopes: admin, queue: Some("gpu".into()), ..plain() }),
             ("worker: ", NewToken { worker: Some("w1".into()), ..plain() }),
+            ("scopes: ", NewToken { scopes: [Scope::Enrol, Scope::Worker].into_iter().collect(), ..plain() }),
             ("expires_in_ms: ", NewToken { expires_in: Some(Duration::ZERO), ..plain() }),
         ] {
             assert!(text(token.clone()).starts_with(field), "{token:?}");
@@ -266,8 +302,35 @@ mod tests {
             created: UnixMillis(1),
             expires: Some(UnixMillis(10)),
             revoked: None,
+            enrolled: None,
         };
         assert_eq!((token.is_live(UnixMillis(9)), token.is_live(UnixMillis(10))), (true, false));
-        assert!(!Token { revoked: Some(UnixMillis(5)), ..token }.is_live(UnixMillis(9)));
+        assert!(!Token { revoked: Some(UnixMillis(5)), ..token.clone() }.is_live(UnixMillis(9)));
+        assert_eq!((token.is_spent(UnixMillis(9)), token.is_spent(UnixMillis(10))), (false, true));
+    }
+
+    #[test]
+    fn what_shuts_a_worker_out_stays_as_long_as_its_certificate() {
+        let enrolled = Some(Enrolment { worker: "w".into(), key: [1; 32], at: UnixMillis(5) });
+        let (id, created, expires, revoked) = (TokenId(1), UnixMillis(1), Some(UnixMillis(10)), Some(UnixMillis(6)));
+        let scopes = [Scope::Enrol].into_iter().collect();
+        let (queue, worker) = (None, None);
+        let used =
+            Token { id, name: "x".into(), hash: [0; 32], scopes, queue, worker, created, expires, revoked, enrolled };
+        let lasts = limits::ENROLLED_LIFE.as_millis() as i64;
+        assert!(!used.is_spent(UnixMillis(10 + lasts)) && used.is_spent(UnixMillis(11 + lasts)));
+        assert!(!Token { expires: None, ..used }.is_spent(UnixMillis(i64::MAX)));
+    }
+
+    #[test]
+    fn a_token_for_joining_lasts_a_day_unless_somebody_says_otherwise() {
+        let new = |scope, expires_in| {
+            let scopes = [scope].into_iter().collect();
+            NewToken { name: "x".into(), scopes, queue: None, worker: Some("w".into()), expires_in }
+        };
+        let hour = Some(Duration::from_secs(3_600));
+        assert_eq!(new(Scope::Enrol, None).check(), Ok(()));
+        assert_eq!(new(Scope::Enrol, None).lasts(), Some(limits::ENROL_TOKEN_LIFE));
+        assert_eq!((new(Scope::Enrol, hour).lasts(), new(Scope::Worker, None).lasts()), (hour, None));
     }
 }

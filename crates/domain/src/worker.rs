@@ -1,6 +1,6 @@
 //! Workers: what they say on arrival, what they report, and how they are shown.
 
-use crate::spec::{check_id, check_labels, check_word};
+use crate::spec::{check_labels, check_word};
 use crate::{AttemptId, Epoch, Error, Exit, Incarnation, Progress, Result, Tail, Totals, UnixMillis, WorkerId, limits};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -74,7 +74,7 @@ impl Hello {
     /// # Errors
     /// [`crate::Kind::Invalid`], naming the field.
     pub fn check(&self) -> Result<()> {
-        check_id("worker_id", self.worker.as_str())?;
+        self.worker.check()?;
         if self.incarnation.0.is_empty() || self.incarnation.0.len() > limits::WORD_CHARS {
             return Err(Error::field("incarnation", "must be 1 to 200 bytes"));
         }

@@ -9,6 +9,7 @@ mod clock;
 mod core;
 mod disk;
 pub mod doctor;
+mod enrol;
 mod gap;
 mod gauges;
 mod grpc;

@@ -25,6 +25,9 @@ pub struct Options {
     /// Whether callers have to say who they are: workers and gateways too, and on loopback too
     #[arg(long, value_enum, default_value = "off", env = "BATON_AUTH")]
     pub auth: AuthMode,
+    /// Directory of a CA, as `baton ca init` makes it: workers that bring a token of the scope `enrol` get certificates from it
+    #[arg(long, value_name = "DIR", env = "BATON_ENROL_CA")]
+    pub enrol_ca: Option<PathBuf>,
     #[command(flatten)]
     #[allow(missing_docs, reason = "a doc comment would replace the heading of the flags")]
     pub disk: DiskOptions,

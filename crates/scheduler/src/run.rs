@@ -1,7 +1,7 @@
 //! Run: a scheduler from its flags to its stop.
 
 use crate::{
-    DiskOptions, Options, check, core::Core, disk::Disk, gap::Receipts, grpc::Door, mailbox::mailbox,
+    DiskOptions, Options, check, core::Core, disk::Disk, enrol::Enrolling, gap::Receipts, grpc::Door, mailbox::mailbox,
     retention::Retention,
 };
 use crate::{scopes::SCOPES, story, tokens::Tokens, view::Views};
@@ -42,9 +42,10 @@ fn gate(auth: AuthMode, data_dir: &Path) -> Result<Gate, Fatal> {
 /// # Errors
 /// What keeps it from starting: the address, the data directory, the store.
 pub async fn run(options: Options, stopping: Stopping) -> service::Result<()> {
-    let Options { listen, data_dir, lost_after, retention, auth, disk, tls, common } = options;
+    let Options { listen, data_dir, lost_after, retention, auth, enrol_ca, disk, tls, common } = options;
     let DiskOptions { min_free_disk, ballast, accept_data_loss } = disk;
     let tls = tls.load()?;
+    let enrolling = enrol_ca.map(|dir| Enrolling::open(&dir, &tls, auth).map(Arc::new)).transpose()?;
     // The store first: it locks the directory, and a second scheduler should hear of that, not of its port.
     let store = SqliteStore::with_ballast(&data_dir, ballast).map_err(|error| Fatal::new(error.to_string()))?;
     let (reader, ballast) = (store.reader(), store.ballast());
@@ -86,6 +87,7 @@ pub async fn run(options: Options, stopping: Stopping) -> service::Result<()> {
         disk,
         receipts: receipts.clone(),
         tokens: tokens.clone(),
+        enrolling,
         readiness,
         stopping: stopping.clone(),
         tracer: service.tracer(),

@@ -30,5 +30,8 @@ pub const SCOPES: &[Row] = &[
     Row::rpc("/orchestrator.v1.Scheduler/ListTokens", SERVICE),
     Row::rpc("/orchestrator.v1.Scheduler/RevokeToken", SERVICE).changing(),
     Row::rpc("/orchestrator.v1.Scheduler/WatchTokens", SERVICE),
+    // The CA is no secret, and who joins has nothing yet by which he could be known.
+    Row::rpc("/orchestrator.v1.Scheduler/GetCa", Need::Open),
+    Row::rpc("/orchestrator.v1.Scheduler/EnrolWorker", Need::Scope(Scope::Enrol)).changing(),
     Row::rpc("/orchestrator.v1.Scheduler/HealthCheck", Need::Open),
 ];

@@ -2,7 +2,11 @@
 //!
 //! Must never keep a secret: it is in one answer, or in the file of a first token, and then nowhere.
 
-use crate::{clock::Clock, mailbox::Handle};
+use crate::{
+    clock::Clock,
+    enrol::{self, Joiner},
+    mailbox::Handle,
+};
 use domain::{Error, Kind, NewToken, Result, Scope, Token, TokenId, UnixMillis, limits};
 use futures_util::{Stream, StreamExt as _};
 use service::{Gate, Secret};
@@ -66,13 +70,26 @@ impl Tokens {
     /// There are too many, or the scheduler can't store it.
     pub async fn create(&self, new: NewToken) -> Result<(Token, Secret)> {
         let (secret, id, hash) = Secret::draw()?;
-        let NewToken { name, scopes, queue, worker, expires_in } = new;
+        let lasts = new.lasts();
+        let NewToken { name, scopes, queue, worker, expires_in: _ } = new;
         let created = Clock::start().now().wall;
-        let expires = expires_in.map(|length| after(created, length));
-        let token = Token { id, name, hash, scopes, queue, worker, created, expires, revoked: None };
+        let expires = lasts.map(|length| after(created, length));
+        let token = Token { id, name, hash, scopes, queue, worker, created, expires, revoked: None, enrolled: None };
         let _changing = self.0.changing.lock().await;
         self.keep(token.clone()).await?;
         Ok((token, secret))
+    }
+
+    /// Uses a token for joining; durable when it returns. Twice is as once, for the same worker with the same key.
+    ///
+    /// # Errors
+    /// It isn't good for that, or the scheduler can't store it.
+    pub async fn enrol(&self, id: TokenId, joiner: Joiner<'_>) -> Result<()> {
+        let _changing = self.0.changing.lock().await;
+        match enrol::used(&self.all(), id, joiner, Clock::start().now().wall)? {
+            Some(token) => self.keep(token).await,
+            None => Ok(()),
+        }
     }
 
     /// Revokes a token; durable when it returns, and its streams are ending. Twice is as once.
@@ -101,7 +118,7 @@ impl Tokens {
         if all.len() >= limits::TOKENS {
             // Those that are good for nothing give up their places, the oldest first.
             let over = all.len() + 1 - limits::TOKENS;
-            remove = all.iter().filter(|token| !token.is_live(now)).map(|token| token.id).take(over).collect();
+            remove = all.iter().filter(|token| token.is_spent(now)).map(|token| token.id).take(over).collect();
             all.retain(|token| !remove.contains(&token.id));
         }
         if all.len() >= limits::TOKENS {
@@ -143,8 +160,9 @@ impl Tokens {
             let path = data_dir.join(file);
             put(&path, &secret).map_err(|error| Error::internal(format!("{}: {error}", path.display())))?;
             let (name, scopes) = (name.to_owned(), [scope].into_iter().collect());
-            let (created, expires, revoked) = (now, None, None);
-            self.keep(Token { id, name, hash, scopes, queue: None, worker: None, created, expires, revoked }).await?;
+            let (created, expires, revoked, enrolled) = (now, None, None, None);
+            let (queue, worker) = (None, None);
+            self.keep(Token { id, name, hash, scopes, queue, worker, created, expires, revoked, enrolled }).await?;
             tracing::info!(token = %id, scope = scope.as_str(), file = %path.display(), "First token of its sort made");
         }
         Ok(())

@@ -9,6 +9,7 @@ use crate::{
         HANDSHAKE_WITHIN, HANDSHAKES, HEAD_BYTES, HEADER_BYTES, HEADER_LINES, HEADERS_WITHIN, PING_EVERY, PING_TIMEOUT,
         PROBE_AFTER, PROBE_EVERY, PROBES, RESETS_OF_OURS, RESETS_WAITING, SEND_BUFFER_BYTES, STREAMS,
     },
+    peer,
     peers::Guest,
     plain,
     stop_body::StopBody,
@@ -85,7 +86,8 @@ async fn opened(stream: TcpStream, addr: SocketAddr, shared: &Arc<Shared>, guest
     prepare(&stream).map_err(|error| error.to_string())?;
     let local = stream.local_addr().map_err(|error| error.to_string())?;
     let Some(acceptor) = shared.tls.acceptor() else {
-        return talk(stream, Ends { local, peer: Peer { addr, tls: false, name: None } }, guest, shared).await;
+        return talk(stream, Ends { local, peer: Peer { addr, tls: false, name: None, key: None } }, guest, shared)
+            .await;
     };
     let shaken = tokio::select! {
         shaken = tokio::time::timeout(HANDSHAKE_WITHIN, handshake(stream, acceptor, shared)) => shaken,
@@ -94,7 +96,8 @@ async fn opened(stream: TcpStream, addr: SocketAddr, shared: &Arc<Shared>, guest
     let Some(stream) = shaken.map_err(|_| "no TLS handshake in time")?? else { return Ok(()) };
     let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
     let name = shown.and_then(|certificate| PeerName::of_certificate(certificate));
-    talk(stream, Ends { local, peer: Peer { addr, tls: true, name } }, guest, shared).await
+    let key = shown.and_then(|certificate| peer::key_of_certificate(certificate));
+    talk(stream, Ends { local, peer: Peer { addr, tls: true, name, key } }, guest, shared).await
 }
 
 /// Small answers must not wait for acknowledgements (MEASURED: with it off, single calls don't finish), and nobody is

@@ -18,6 +18,8 @@ pub struct Peer {
     pub tls: bool,
     /// Who it is, by a certificate that was verified.
     pub name: Option<PeerName>,
+    /// SHA-256 of the public key in that certificate.
+    pub key: Option<[u8; 32]>,
 }
 
 /// A name in a certificate.
@@ -61,6 +63,11 @@ impl PeerName {
             (Some(_) | None, _) => None,
         }
     }
+}
+
+/// SHA-256 of the public key in a certificate in DER: of all of its SubjectPublicKeyInfo.
+pub(crate) fn key_of_certificate(der: &[u8]) -> Option<[u8; 32]> {
+    X509Certificate::from_der(der).ok().map(|(_, certificate)| tls::sha256(certificate.public_key().raw))
 }
 
 /// Until when a certificate in DER is valid, in Unix seconds.

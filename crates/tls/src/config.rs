@@ -15,7 +15,7 @@ const SERVED: [&[u8]; 2] = [b"h2", b"http/1.1"];
 const CALLED: [&[u8]; 1] = [b"h2"];
 
 /// One for the process, named wherever it is needed: nothing depends on who installed which first.
-fn provider() -> Arc<CryptoProvider> {
+pub(crate) fn provider() -> Arc<CryptoProvider> {
     static RING: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
     Arc::clone(RING.get_or_init(|| Arc::new(ring::default_provider())))
 }
@@ -67,7 +67,7 @@ pub(crate) fn client(identity: Option<&Identity>, roots: Option<&Arc<RootCertSto
         .with_safe_default_protocol_versions()
         .map_err(|error| Error::new(error.to_string()))?
         .with_root_certificates(roots.map_or_else(system_roots, Arc::clone));
-    let mut config = match identity {
+    let config = match identity {
         None => builder.with_no_client_auth(),
         Some(identity) => {
             let chain: Vec<CertificateDer<'static>> = identity.chain.clone();
@@ -76,8 +76,13 @@ pub(crate) fn client(identity: Option<&Identity>, roots: Option<&Arc<RootCertSto
                 .map_err(|error| mismatch(identity, &error))?
         }
     };
+    Ok(calling(config))
+}
+
+/// What is spoken with those that are called.
+pub(crate) fn calling(mut config: ClientConfig) -> ClientConfig {
     config.alpn_protocols = CALLED.iter().map(|name| name.to_vec()).collect();
-    Ok(config)
+    config
 }
 
 fn mismatch(identity: &Identity, error: &rustls::Error) -> Error {

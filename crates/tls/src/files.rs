@@ -95,12 +95,16 @@ impl Files {
 }
 
 fn certificates(flag: &str, file: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
-    let bytes = read(flag, file)?;
-    let parsed: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
+    parse(&read(flag, file)?).map_err(|why| Error::of(flag, file, why))
+}
+
+/// The certificates of a text, one at least.
+pub(crate) fn parse(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Error> {
+    let parsed: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     match parsed {
         Ok(list) if !list.is_empty() => Ok(list),
-        Ok(_) => Err(Error::of(flag, file, "has no certificate in PEM (-----BEGIN CERTIFICATE-----)")),
-        Err(error) => Err(Error::of(flag, file, format!("is not PEM: {error}"))),
+        Ok(_) => Err(Error::new("has no certificate in PEM (-----BEGIN CERTIFICATE-----)")),
+        Err(error) => Err(Error::new(format!("is not PEM: {error}"))),
     }
 }
 

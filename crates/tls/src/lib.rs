@@ -5,11 +5,13 @@
 mod config;
 mod connect;
 mod files;
+mod first;
 mod rotation;
 mod words;
 
 pub use connect::{connect, lazy};
 pub use files::{Error, Files};
+pub use first::{fingerprint, sha256};
 pub use rotation::Tls;
 pub use tokio_rustls::{TlsAcceptor, server::TlsStream};
 pub use words::refused;

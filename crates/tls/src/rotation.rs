@@ -50,6 +50,21 @@ impl Tls {
         Self { files: Arc::default(), current: Arc::new(watch::Sender::new(Arc::new(current))) }
     }
 
+    /// Calls others in this way, and serves nothing.
+    pub(crate) fn calling(config: ClientConfig) -> Self {
+        let client = OnceLock::from(Ok(Arc::new(config)));
+        let current = Current { server: None, identity: None, roots: None, client };
+        Self { files: Arc::default(), current: Arc::new(watch::Sender::new(Arc::new(current))) }
+    }
+
+    /// Whether callers' certificates from this CA, in DER, are taken.
+    pub fn trusts(&self, ca: &[u8]) -> bool {
+        let mut one = RootCertStore::empty();
+        let added = one.add(ca.to_vec().into());
+        let current = Arc::clone(&self.current.borrow());
+        added.is_ok() && current.roots.as_ref().is_some_and(|roots| roots.roots.contains(&one.roots[0]))
+    }
+
     /// What takes a connection now; `None`: connections are taken as they come.
     pub fn acceptor(&self) -> Option<TlsAcceptor> {
         self.current.borrow().server.clone()

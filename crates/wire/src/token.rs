@@ -1,12 +1,12 @@
 //! Tokens. Their texts are in no conversion but the answer that gives one away.
 
 use crate::v1;
-use domain::{Error, NewToken, Result, Scope, Scopes, Token, TokenId, UnixMillis};
+use domain::{Enrolment, Error, NewToken, Result, Scope, Scopes, Token, TokenId, UnixMillis};
 use std::time::Duration;
 
 /// What may be shown of a token.
 pub fn v1_token(token: &Token) -> v1::TokenInfo {
-    let Token { id, name, hash: _, scopes, queue, worker, created, expires, revoked } = token;
+    let Token { id, name, hash: _, scopes, queue, worker, created, expires, revoked, enrolled } = token;
     v1::TokenInfo {
         id: id.to_string(),
         name: name.clone(),
@@ -16,12 +16,15 @@ pub fn v1_token(token: &Token) -> v1::TokenInfo {
         created_ms: created.0,
         expires_ms: expires.map_or(0, |at| at.0),
         revoked_ms: revoked.map_or(0, |at| at.0),
+        enrolled_worker: enrolled.as_ref().map(|enrolment| enrolment.worker.clone()).unwrap_or_default(),
+        enrolled_ms: enrolled.as_ref().map_or(0, |enrolment| enrolment.at.0),
     }
 }
 
 /// What a gateway needs of a token.
 pub fn v1_token_record(token: &Token) -> v1::TokenRecord {
-    v1::TokenRecord { token: Some(v1_token(token)), hash: token.hash.to_vec() }
+    let enrolled_key = token.enrolled.as_ref().map(|enrolment| enrolment.key.to_vec()).unwrap_or_default();
+    v1::TokenRecord { token: Some(v1_token(token)), hash: token.hash.to_vec(), enrolled_key }
 }
 
 /// What a scheduler told of a token. Scopes that this build doesn't know allow nothing.
@@ -29,20 +32,37 @@ pub fn v1_token_record(token: &Token) -> v1::TokenRecord {
 /// # Errors
 /// [`domain::Kind::Invalid`]: it is none.
 pub fn token(record: v1::TokenRecord) -> Result<Token> {
-    let v1::TokenRecord { token, hash } = record;
+    let v1::TokenRecord { token, hash, enrolled_key } = record;
     let info = token.ok_or_else(|| Error::field("token", "must not be missing"))?;
-    let v1::TokenInfo { id, name, scopes, queue, worker, created_ms, expires_ms, revoked_ms } = info;
+    let v1::TokenInfo {
+        id,
+        name,
+        scopes,
+        queue,
+        worker,
+        created_ms,
+        expires_ms,
+        revoked_ms,
+        enrolled_worker,
+        enrolled_ms,
+    } = info;
+    let bytes = |field, bytes: Vec<u8>| bytes.try_into().map_err(|_| Error::field(field, "must have 32 bytes"));
+    let enrolled = match enrolled_worker {
+        worker if worker.is_empty() => None,
+        worker => Some(Enrolment { worker, key: bytes("enrolled_key", enrolled_key)?, at: UnixMillis(enrolled_ms) }),
+    };
     let moment = |ms: i64| (ms != 0).then_some(UnixMillis(ms));
     Ok(Token {
         id: id.parse()?,
         name,
-        hash: hash.try_into().map_err(|_| Error::field("hash", "must have 32 bytes"))?,
+        hash: bytes("hash", hash)?,
         scopes: scopes.iter().filter_map(|word| Scope::parse(word)).collect(),
         queue: some(queue),
         worker: some(worker),
         created: UnixMillis(created_ms),
         expires: moment(expires_ms),
         revoked: moment(revoked_ms),
+        enrolled,
     })
 }
 
@@ -52,8 +72,7 @@ pub fn token(record: v1::TokenRecord) -> Result<Token> {
 /// [`domain::Kind::Invalid`] names the field.
 pub fn new_token(request: v1::CreateTokenRequest) -> Result<NewToken> {
     let v1::CreateTokenRequest { name, scopes, queue, worker, expires_in_ms } = request;
-    let unknown =
-        |word: &String| Error::field("scopes", format!("{word:?} is none of submit, read, worker, admin, service"));
+    let unknown = |word: &String| Error::field("scopes", format!("{word:?} is none of {}", Scope::WORDS));
     let scopes =
         scopes.iter().map(|word| Scope::parse(word).ok_or_else(|| unknown(word))).collect::<Result<Scopes>>()?;
     let negative = |_| Error::field("expires_in_ms", "must not be negative");
@@ -94,8 +113,12 @@ mod tests {
             created: UnixMillis(5),
             expires: Some(UnixMillis(6)),
             revoked: None,
+            enrolled: None,
         };
-        assert_eq!(token(v1_token_record(&there)), Ok(there));
+        assert_eq!(token(v1_token_record(&there)), Ok(there.clone()));
+        let enrolled = Some(Enrolment { worker: "w".into(), key: [4; 32], at: UnixMillis(8) });
+        let used = Token { enrolled, ..there };
+        assert_eq!(token(v1_token_record(&used)), Ok(used));
     }
 
     #[test]
@@ -103,7 +126,7 @@ mod tests {
         let request = v1::CreateTokenRequest { name: "x".into(), scopes: vec!["root".into()], ..Default::default() };
         assert!(new_token(request).unwrap_err().text().starts_with("scopes: "));
         let info = v1::TokenInfo { id: TokenId(1).to_string(), scopes: vec!["root".into()], ..Default::default() };
-        let record = v1::TokenRecord { token: Some(info), hash: vec![0; 32] };
+        let record = v1::TokenRecord { token: Some(info), hash: vec![0; 32], ..Default::default() };
         assert!(token(record).unwrap().scopes.is_empty());
     }
 }

@@ -11,6 +11,7 @@ use crate::{
     executors::Executors,
     grpc::Door,
     in_process::InProcess,
+    join::{Line, Verb},
     keeper::{self, KeeperOptions},
     leaving::Leaving,
     link::Link,
@@ -47,11 +48,14 @@ pub struct Embedding {
     pub keeper_arguments: &'static [&'static str],
     /// The first signal ends the tasks already, as in `baton dev`.
     pub end_tasks_on_stop: bool,
+    /// On loopback, tasks are taken past the scheduler as well, unless this worker has a token.
+    pub direct_calls: bool,
 }
 
 impl Default for Embedding {
     fn default() -> Self {
-        Self { handlers: Handlers::default(), keeper_arguments: &[KEEPER], end_tasks_on_stop: false }
+        let (keeper_arguments, end_tasks_on_stop, direct_calls) = (&[KEEPER], false, true);
+        Self { handlers: Handlers::default(), keeper_arguments, end_tasks_on_stop, direct_calls }
     }
 }
 
@@ -72,10 +76,25 @@ pub fn main(args: impl IntoIterator<Item = OsString>, embedding: Embedding) -> E
     if args.get(1).is_some_and(|arg| arg == TENDER) {
         return docker::tend();
     }
-    let options: Options = service::parse_from(args).unwrap_or_else(|error| error.exit());
-    let common = options.common.clone();
+    serve(service::parse_from(args).unwrap_or_else(|error| error.exit()), embedding)
+}
+
+/// A worker as its command line says, up to its exit code.
+pub fn serve(line: Line, embedding: Embedding) -> ExitCode {
+    let common = line.common().clone();
     service::run(&common, |stopping| async move {
-        run(options, embedding, stopping).await?;
+        let Line { options, verb } = line;
+        match verb {
+            None => run(options, embedding, stopping).await?,
+            Some(Verb::Join(join)) => {
+                let joined = tokio::select! {
+                    joined = join.joined() => joined?,
+                    () = stopping.requested() => return Ok(()),
+                };
+                // Its scheduler asks who calls, and nobody shall get around that here.
+                run(joined, Embedding { direct_calls: false, ..embedding }, stopping).await?;
+            }
+        }
         Service::say_stopped("Worker");
         Ok(())
     })
@@ -89,13 +108,13 @@ pub async fn run(options: Options, embedding: Embedding, stopping: Stopping) -> 
     let bearer = Bearer::of_file(options.token_file.as_deref())?;
     let tls = options.tls.load()?;
     // What asks for tokens elsewhere isn't to be had without one here, and this port knows no tokens.
-    let direct_calls = !bearer.is_some();
+    let (direct_calls, asks) = (embedding.direct_calls && !bearer.is_some(), bearer.is_some());
     let target = Target::parse(&options.scheduler, &tls)?.with(bearer);
     let Identity { mut hello, data_dir, policy, run_as } = Identity::of(&options, &embedding.handlers, &target)?;
     let docker_answers = docker::answers(&options.docker_host).await;
     hello.docker = docker_answers && policy.docker();
     let (address, asked) = options.address();
-    let service = Service::listen("Worker", address, asked, &options.common, &tls, !direct_calls).await?;
+    let service = Service::listen("Worker", address, asked, &options.common, &tls, asks).await?;
     hello.address = service.addr().to_string();
     let readiness = service.readiness();
     readiness.waiting(SCHEDULER, format!("no contact with {} yet", options.scheduler));

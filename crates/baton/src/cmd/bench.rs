@@ -96,7 +96,12 @@ fn queue() -> Result<String, Failure> {
 /// The worker that is started: it has a handler that does nothing.
 pub fn worker(options: worker::Options) -> ExitCode {
     let handlers = Handlers::default().with(Noop);
-    let embedding = Embedding { handlers, keeper_arguments: super::services::KEEPER, end_tasks_on_stop: true };
+    let embedding = Embedding {
+        handlers,
+        keeper_arguments: super::services::KEEPER,
+        end_tasks_on_stop: true,
+        ..Embedding::default()
+    };
     service::run(&options.common.clone(), async |stopping| {
         worker::run(options, embedding, stopping).await?;
         Service::say_stopped("Worker");

@@ -71,6 +71,7 @@ async fn compose(args: Dev, stopping: Stopping) -> service::Result<()> {
         lost_after: Duration::from_secs(60),
         retention: RETENTION,
         auth: AuthMode::Off,
+        enrol_ca: None,
         disk,
         tls,
         common: common.clone(),

@@ -18,13 +18,8 @@ pub fn scheduler(options: scheduler::Options) -> ExitCode {
     })
 }
 
-pub fn worker(options: worker::Options) -> ExitCode {
-    let embedding = Embedding { keeper_arguments: KEEPER, ..Embedding::default() };
-    service::run(&options.common.clone(), async |stopping| {
-        worker::run(options, embedding, stopping).await?;
-        Service::say_stopped("Worker");
-        Ok(())
-    })
+pub fn worker(line: worker::Line) -> ExitCode {
+    worker::serve(line, Embedding { keeper_arguments: KEEPER, ..Embedding::default() })
 }
 
 /// The arguments that make this program a keeper.

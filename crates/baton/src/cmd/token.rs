@@ -20,16 +20,16 @@ enum Verb {
         /// What people call it
         #[arg(long)]
         name: String,
-        /// What it is good for: submit, read, worker, admin, service; with commas between them
+        /// What it is good for: submit, read, worker, admin, service; with commas between them; or enrol, for joining as a worker
         #[arg(long, value_name = "SCOPES", value_delimiter = ',', required = true, value_parser = scope)]
         scope: Vec<Scope>,
         /// Only for tasks of this queue; with submit and read
         #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
         queue: String,
-        /// Only for the worker with this id; with worker
+        /// Only for the worker with this id; with worker or enrol
         #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
         worker: String,
-        /// For so long, such as 30d; without it, until it is revoked
+        /// For so long, such as 30d; without it, until it is revoked, or with enrol a day
         #[arg(long, value_name = "TIME", value_parser = service::duration)]
         expires: Option<Duration>,
     },
@@ -43,7 +43,7 @@ enum Verb {
 }
 
 fn scope(word: &str) -> Result<Scope, String> {
-    Scope::parse(word).ok_or_else(|| "is none of submit, read, worker, admin, service".to_owned())
+    Scope::parse(word).ok_or_else(|| format!("is none of {}", Scope::WORDS))
 }
 
 pub async fn token(gateway: &Client, form: Form, args: &Token) -> Result<ExitStatus, Failure> {
@@ -77,7 +77,14 @@ async fn create(gateway: &Client, form: Form, request: v1::CreateTokenRequest) -
             printer::json(&shape)?;
         }
         Form::Table => {
+            let joins = token.scopes.iter().any(|scope| scope == Scope::Enrol.as_str());
             printer::line(&text)?;
+            // One point is in the token itself, the other one before the hash.
+            if joins && text.matches('.').count() < 2 {
+                printer::note(
+                    "note: this scheduler has no --enrol-ca, so nobody can join with it yet, and it names no CA",
+                );
+            }
             printer::note(&format!(
                 "note: token {} made; its text is shown this once. Put it into a file that only you can read (umask 077) \
                  and name that by --token-file or BATON_TOKEN_FILE",
@@ -102,6 +109,8 @@ async fn list(gateway: &Client, form: Form) -> Result<ExitStatus, Failure> {
 
 fn state(token: &v1::TokenInfo) -> &'static str {
     match (token.revoked_ms, token.expires_ms) {
+        // Whether it has expired doesn't matter any more: who joined by it stays.
+        (0, _) if !token.enrolled_worker.is_empty() => "used",
         (0, 0) => "live",
         (0, expires) if expires > when::now_ms() => "live",
         (0, _) => "expired",
@@ -115,21 +124,37 @@ fn row(token: &v1::TokenInfo) -> Vec<String> {
         ("", worker) => format!("worker {worker}"),
         (queue, _) => format!("queue {queue}"),
     };
+    let state = match token.enrolled_worker.as_str() {
+        "" => state(token).to_owned(),
+        worker => format!("{} by {}", if token.revoked_ms == 0 { "used" } else { "revoked, used" }, shown(worker)),
+    };
     vec![
         shown(&token.id),
         shown(&token.name),
         shown(&token.scopes.join(",")),
         shown(&only),
-        state(token).to_owned(),
+        state,
         view::time(token.created_ms).unwrap_or_default(),
         view::time(token.expires_ms).unwrap_or_default(),
     ]
 }
 
 fn shape(token: &v1::TokenInfo) -> Value {
-    let v1::TokenInfo { id, name, scopes, queue, worker, created_ms, expires_ms, revoked_ms } = token;
+    let v1::TokenInfo {
+        id,
+        name,
+        scopes,
+        queue,
+        worker,
+        created_ms,
+        expires_ms,
+        revoked_ms,
+        enrolled_worker,
+        enrolled_ms,
+    } = token;
     json!({
         "id": id, "name": name, "scopes": scopes, "queue": queue, "worker": worker, "state": state(token),
         "created": view::time(*created_ms), "expires": view::time(*expires_ms), "revoked": view::time(*revoked_ms),
+        "used_by": (!enrolled_worker.is_empty()).then_some(enrolled_worker), "used": view::time(*enrolled_ms),
     })
 }

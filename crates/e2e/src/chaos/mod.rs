@@ -26,7 +26,7 @@ mod kill_gateway;
 mod kill_scheduler;
 mod load;
 mod malformed;
-mod network;
+pub mod network;
 mod odd_output;
 mod partition;
 mod proxy;

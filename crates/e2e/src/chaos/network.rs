@@ -5,21 +5,23 @@ use std::{
     fs::File,
     os::fd::AsFd as _,
     process::{Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
 };
 
-/// Where the services are, and where the worker is; each pair of networks is alone with these.
-pub(super) const SERVICES: &str = "10.77.0.1";
-const WORKER: &str = "10.77.0.2";
+/// Where the services are; each pair of networks is alone with these two.
+pub const SERVICES: &str = "10.77.0.1";
+/// Where the worker is.
+pub const WORKER: &str = "10.77.0.2";
 
 /// Two network namespaces; removed when dropped.
-pub(super) struct Cable {
+pub struct Cable {
     services: String,
     worker: String,
 }
 
 /// How the cable is cut.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Cut {
+pub enum Cut {
     /// Nothing passes.
     Both,
     /// What the services send is lost.
@@ -33,7 +35,10 @@ pub(super) enum Cut {
 impl Cable {
     /// `None`: this machine or this user can't.
     pub fn lay() -> Option<Self> {
-        let name = |end: &str| format!("bt{}{end}", std::process::id());
+        // Tests of one process may lay several.
+        static CABLES: AtomicU32 = AtomicU32::new(0);
+        let number = CABLES.fetch_add(1, Ordering::Relaxed);
+        let name = |end: &str| format!("bt{}-{number}{end}", std::process::id());
         let cable = Self { services: name("s"), worker: name("w") };
         let (services, worker) = (cable.services.as_str(), cable.worker.as_str());
         let laid = ip(&["netns", "add", services])
@@ -48,6 +53,9 @@ impl Cable {
     }
 
     /// Moves this thread, and whatever it starts from now on, into the services' network.
+    ///
+    /// # Errors
+    /// The kernel doesn't let it.
     pub fn enter(&self) -> std::io::Result<()> {
         let end = File::open(format!("/run/netns/{}", self.services))?;
         Ok(move_into_link_name_space(end.as_fd(), Some(LinkNameSpaceType::Network))?)
@@ -69,6 +77,9 @@ impl Cable {
     }
 
     /// Cuts the cable. Loopback stays.
+    ///
+    /// # Panics
+    /// If that isn't possible.
     pub fn cut(&self, cut: Cut) {
         let drop = |chain| self.rule(&["-A", chain, "!", "-o", "lo", "-j", "DROP"]);
         let drop_in = || self.rule(&["-A", "INPUT", "!", "-i", "lo", "-j", "DROP"]);
@@ -85,6 +96,9 @@ impl Cable {
     }
 
     /// Joins it again.
+    ///
+    /// # Panics
+    /// If that isn't possible.
     pub fn join(&self) {
         assert!(self.rule(&["-F"]), "the cable cannot be joined");
     }

@@ -225,6 +225,14 @@ impl v1::scheduler_server::Scheduler for Scheduler {
         Ok(Response::new(v1::Task { task_id: id, spec: Some(spec), ..Default::default() }))
     }
 
+    async fn get_ca(&self, _: Request<v1::GetCaRequest>) -> Answer<v1::GetCaResponse> {
+        Err(Status::unimplemented("stand-in"))
+    }
+
+    async fn enrol_worker(&self, _: Request<v1::EnrolWorkerRequest>) -> Answer<v1::EnrolWorkerResponse> {
+        Err(Status::unimplemented("stand-in"))
+    }
+
     async fn health_check(&self, _: Request<v1::HealthCheckRequest>) -> Answer<v1::HealthCheckResponse> {
         Ok(Response::new(v1::HealthCheckResponse { healthy: true, version: "x".into() }))
     }

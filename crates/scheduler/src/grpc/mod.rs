@@ -3,6 +3,7 @@
 mod cancel;
 mod cancel_tasks;
 mod drain;
+mod enrol;
 mod explain;
 mod forget;
 mod get;
@@ -20,8 +21,8 @@ mod tokens;
 mod watch;
 mod workers;
 
-use crate::{disk::Disk, gap::Receipts, mailbox::Handle, story, tokens::Tokens, view::View};
-use domain::{Error, Kind, Result};
+use crate::{disk::Disk, enrol::Enrolling, gap::Receipts, mailbox::Handle, story, tokens::Tokens, view::View};
+use domain::{Error, Kind, Result, limits};
 use futures_util::{Stream, StreamExt as _};
 use service::{Caller, Readiness, Stopping, auth::Note, trace::Tracer};
 use std::{pin::Pin, sync::Arc};
@@ -40,6 +41,8 @@ pub(crate) struct Door {
     pub disk: Arc<Disk>,
     pub receipts: Receipts,
     pub tokens: Tokens,
+    /// Workers can join, by this CA.
+    pub enrolling: Option<Arc<Enrolling>>,
     pub readiness: Readiness,
     pub stopping: Stopping,
     pub tracer: Tracer,
@@ -228,6 +231,25 @@ impl v1::scheduler_server::Scheduler for Door {
 
     async fn watch_tokens(&self, _: Request<v1::WatchTokensRequest>) -> Answer<Out<v1::TokenTable>> {
         self.stream(tokens::watch(self))
+    }
+
+    async fn get_ca(&self, _: Request<v1::GetCaRequest>) -> Answer<v1::GetCaResponse> {
+        answer(enrol::authority(self))
+    }
+
+    async fn enrol_worker(&self, request: Request<v1::EnrolWorkerRequest>) -> Answer<v1::EnrolWorkerResponse> {
+        let token = request.extensions().get::<Caller>().and_then(Caller::token);
+        let note = request.extensions().get::<Note>().cloned();
+        let worker: String = request.get_ref().worker_id.chars().take(limits::WORD_CHARS).collect();
+        Note::about(request.extensions(), || worker.clone());
+        let result = enrol::enrol(self, token, request.into_inner()).await;
+        if let (Some(note), Err(error)) = (note, &result)
+            && enrol::is_refusal(error)
+        {
+            tracing::warn!(worker, reason = error.text(), "Worker may not join");
+            note.refuse(error.text());
+        }
+        answer(result)
     }
 
     async fn health_check(&self, _: Request<v1::HealthCheckRequest>) -> Answer<v1::HealthCheckResponse> {

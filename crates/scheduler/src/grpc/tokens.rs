@@ -1,14 +1,18 @@
 //! Tokens are made, listed, revoked and told to gateways.
 
 use super::Door;
-use domain::Result;
+use domain::{Result, Scope};
 use futures_util::{Stream, StreamExt as _};
+use service::auth::Invitation;
 use wire::v1;
 
 pub(super) async fn create(door: &Door, request: v1::CreateTokenRequest) -> Result<v1::CreateTokenResponse> {
     let (token, secret) = door.tokens.create(wire::new_token(request)?).await?;
     tracing::info!(token = %token.id, "Token made");
-    Ok(v1::CreateTokenResponse { token: Some(wire::v1_token(&token)), text: secret.text().to_owned() })
+    // Who joins tells this scheduler from others by its CA, which he hears of here.
+    let ca = door.enrolling.as_ref().filter(|_| token.scopes.has(Scope::Enrol)).map(|enrolling| enrolling.fingerprint);
+    let text = Invitation::new(secret, ca).text();
+    Ok(v1::CreateTokenResponse { token: Some(wire::v1_token(&token)), text })
 }
 
 pub(super) fn list(door: &Door) -> v1::ListTokensResponse {

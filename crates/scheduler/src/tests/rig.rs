@@ -54,8 +54,19 @@ impl Rig {
         let core = tokio::spawn(core.run());
         let (stop, tracer) = (stopping.clone(), Default::default());
         let tokens = Tokens::load(mailbox.clone(), Arc::clone(&reader), Default::default()).unwrap();
-        let door =
-            Door { mailbox, reader, story, views: view, disk, receipts, tokens, readiness, stopping: stop, tracer };
+        let door = Door {
+            mailbox,
+            reader,
+            story,
+            views: view,
+            disk,
+            receipts,
+            tokens,
+            enrolling: None,
+            readiness,
+            stopping: stop,
+            tracer,
+        };
         Self { door, stopping, core, next: AtomicU64::new(1), _dir: dir }
     }
 

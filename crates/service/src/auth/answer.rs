@@ -45,6 +45,11 @@ impl Refused {
         }
     }
 
+    /// Why exactly, for the audit log.
+    pub(super) fn text(&self) -> String {
+        self.parts().3
+    }
+
     /// HTTP status, gRPC code, kind, what is wrong, and what that means.
     fn parts(&self) -> (StatusCode, &'static str, &'static str, String, &'static str) {
         match self {

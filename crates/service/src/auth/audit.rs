@@ -45,6 +45,8 @@ pub(super) struct Did<'a> {
     pub method: &'a str,
     pub target: &'a str,
     pub outcome: &'a str,
+    /// Why it was refused, if it was.
+    pub detail: Option<&'a str>,
 }
 
 impl Audit {
@@ -63,7 +65,7 @@ impl Audit {
     }
 
     pub(super) fn did(&self, did: &Did<'_>) {
-        let Did { who, name, on_behalf, on_behalf_name, peer, method, target, outcome } = did;
+        let Did { who, name, on_behalf, on_behalf_name, peer, method, target, outcome, detail } = did;
         let fields = [
             ("who", Some(*who)),
             ("name", *name),
@@ -73,12 +75,16 @@ impl Audit {
             ("call", Some(*method)),
             ("target", Some(*target)),
             ("outcome", Some(*outcome)),
+            ("detail", *detail),
         ];
         self.put(&fields);
     }
 
-    pub(super) fn refused(&self, peer: &str, method: &str, why: &str) {
-        self.put(&[("peer", Some(peer)), ("call", Some(method)), ("outcome", Some("refused")), ("reason", Some(why))]);
+    /// `why` is one of few words, `detail` what the caller was told.
+    pub(super) fn refused(&self, peer: &str, method: &str, why: &str, detail: &str) {
+        let (outcome, why, detail) = (Some("refused"), Some(why), Some(detail));
+        let (peer, method) = (Some(peer), Some(method));
+        self.put(&[("peer", peer), ("call", method), ("outcome", outcome), ("reason", why), ("detail", detail)]);
     }
 
     fn put(&self, fields: &[(&str, Option<&str>)]) {
@@ -118,6 +124,7 @@ pub(super) struct Later {
 struct Targets {
     named: Vec<(String, Option<String>)>,
     others: usize,
+    refusal: Option<String>,
 }
 
 impl Note {
@@ -129,8 +136,9 @@ impl Note {
     pub fn write(&self, target: &str, outcome: &str) {
         let Some(later) = &self.later else { return };
         let Later { audit, who, name, peer, method } = &**later;
-        let (on_behalf, on_behalf_name) = (None, None);
-        audit.did(&Did { who, name: name.as_deref(), on_behalf, on_behalf_name, peer, method, target, outcome });
+        let (on_behalf, on_behalf_name, detail) = (None, None, None);
+        let name = name.as_deref();
+        audit.did(&Did { who, name, on_behalf, on_behalf_name, peer, method, target, outcome, detail });
     }
 
     /// The note of a call, if it is one that is written down.
@@ -148,6 +156,15 @@ impl Note {
         } else {
             targets.others += 1;
         }
+    }
+
+    /// Whoever answers refuses it, for this reason.
+    pub fn refuse(&self, why: &str) {
+        self.targets.lock().unwrap_or_else(PoisonError::into_inner).refusal = Some(why.to_owned());
+    }
+
+    pub(super) fn refusal(&self) -> Option<String> {
+        self.targets.lock().unwrap_or_else(PoisonError::into_inner).refusal.clone()
     }
 
     /// One for each of those who asked: what they asked for. `on_behalf` is what the whole call was made for; `believed`:

@@ -33,6 +33,11 @@ impl Bearer {
         Ok(Self { file: file.map(Arc::from), value: Arc::new(RwLock::new(value)) })
     }
 
+    /// With this token, whatever becomes of any file.
+    pub fn of(secret: &Secret) -> Self {
+        Self { file: None, value: Arc::new(RwLock::new(value(secret))) }
+    }
+
     /// Reads the file again, so that a token can be replaced without a restart. What can't be read changes nothing.
     pub fn refresh(&self) {
         let Some(file) = &self.file else { return };

@@ -112,7 +112,7 @@ impl Before {
         if matches!(refused, Refused::Unauthenticated(_) | Refused::Denied(_)) {
             tracing::warn!(peer, call = told.method, reason = refused.word(), "Call refused");
             if let Some(audit) = &self.inner.audit {
-                audit.refused(&peer, &told.method, refused.word());
+                audit.refused(&peer, &told.method, refused.word(), &refused.text());
             }
         }
         refused.answer(told.grpc)
@@ -132,6 +132,8 @@ impl Before {
             id.and_then(|id| self.inner.name(id))
         };
         let on_behalf = told.on_behalf.as_deref().filter(|_| caller.speaks_for_others());
+        let refusal = note.refusal();
+        let outcome = if refusal.is_some() { "refused" } else { outcome };
         for (target, on_behalf) in note.targets(on_behalf, caller.speaks_for_others()) {
             let other = on_behalf.as_deref().and_then(named);
             audit.did(&Did {
@@ -143,6 +145,7 @@ impl Before {
                 method: &told.method,
                 target: &target,
                 outcome,
+                detail: refusal.as_deref(),
             });
         }
     }

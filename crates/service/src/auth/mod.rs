@@ -6,6 +6,7 @@ mod answer;
 mod audit;
 mod bearer;
 mod guard;
+mod invitation;
 mod pace;
 mod rows;
 mod secret;
@@ -14,6 +15,7 @@ mod table;
 pub use audit::{Audit, Note};
 pub use bearer::Bearer;
 pub use guard::{Guarded, guarded};
+pub use invitation::Invitation;
 pub use rows::{EVERYWHERE, Need, Row};
 pub use secret::Secret;
 pub use table::Caller;
@@ -144,7 +146,11 @@ impl Inner {
         }
         match peer.and_then(|peer| peer.name.as_ref()) {
             Some(PeerName::Service(name)) => Ok(Caller::certified("service", name, Scope::Service, false)),
-            Some(PeerName::Worker(id)) => Ok(Caller::certified("worker", id, Scope::Worker, true)),
+            Some(PeerName::Worker(id)) => {
+                // It may have been shut out, which only the table knows.
+                let table = self.table().ok_or(Refused::Unready)?;
+                table.worker(id, peer.and_then(|peer| peer.key)).map_err(Refused::Unauthenticated)
+            }
             None => Err(Refused::Unauthenticated(MISSING)),
         }
     }

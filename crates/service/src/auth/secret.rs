@@ -43,29 +43,38 @@ impl Secret {
     /// # Errors
     /// [`Fatal`], with a hint: it can't be read, others may read it, or no token is in it.
     pub fn read(file: &Path) -> Result<Self, Fatal> {
-        let shown = file.display();
-        let unread = |error: std::io::Error| Fatal::new(format!("--token-file: cannot read {shown}: {error}"));
-        let about = fs::metadata(file).map_err(unread)?;
-        if about.permissions().mode() & 0o004 != 0 {
-            return Err(Fatal::new(format!("--token-file: everybody on this machine may read {shown}"))
-                .hint(format!("chmod 600 {shown}")));
-        }
-        let none = || {
-            Fatal::new(format!("--token-file: there is no token in {shown}"))
-                .hint("it must hold one line, as `baton token create` prints it: baton_<id>.<secret>")
-        };
-        if about.len() > FILE_BYTES {
-            return Err(none());
-        }
-        let text = fs::read_to_string(file).map_err(unread)?;
-        parse(text.trim()).ok_or_else(none)?;
-        Ok(Self(text.trim().to_owned()))
+        Self::of(&line(file)?).ok_or_else(|| none(file))
+    }
+
+    /// A token's text, if it is one.
+    pub(super) fn of(text: &str) -> Option<Self> {
+        parse(text).map(|_| Self(text.to_owned()))
     }
 
     /// The text itself: for whoever sends it, or prints it the one time.
     pub fn text(&self) -> &str {
         &self.0
     }
+}
+
+/// The line in a file that only some may read.
+pub(super) fn line(file: &Path) -> Result<String, Fatal> {
+    let shown = file.display();
+    let unread = |error: std::io::Error| Fatal::new(format!("--token-file: cannot read {shown}: {error}"));
+    let about = fs::metadata(file).map_err(unread)?;
+    if about.permissions().mode() & 0o004 != 0 {
+        return Err(Fatal::new(format!("--token-file: everybody on this machine may read {shown}"))
+            .hint(format!("chmod 600 {shown}")));
+    }
+    if about.len() > FILE_BYTES {
+        return Err(none(file));
+    }
+    fs::read_to_string(file).map(|text| text.trim().to_owned()).map_err(unread)
+}
+
+pub(super) fn none(file: &Path) -> Fatal {
+    Fatal::new(format!("--token-file: there is no token in {}", file.display()))
+        .hint("it must hold one line, as `baton token create` prints it: baton_<id>.<secret>")
 }
 
 /// A token that a caller brought: whom it names, and the hash of its secret.

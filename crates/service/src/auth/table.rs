@@ -1,11 +1,12 @@
 //! The tokens there are, and who a token makes its bearer.
 
 use super::{WRONG, secret};
-use domain::{Scope, Scopes, Token, TokenId, UnixMillis};
+use domain::{Enrolment, Scope, Scopes, Token, TokenId, UnixMillis};
 use std::{collections::HashMap, sync::Arc};
 use tokio_util::sync::CancellationToken;
 
 const REVOKED: &str = "the token was revoked";
+const SHUT_OUT: &str = "the token by which this worker joined was revoked";
 const EXPIRED: &str = "the token has expired";
 /// Compared with when nothing is found, so that it takes as long.
 const NO_HASH: [u8; 32] = [0; 32];
@@ -28,7 +29,8 @@ struct Who {
 
 impl Caller {
     fn of(token: &Token) -> Self {
-        let Token { id, name: _, hash: _, scopes, queue, worker, created: _, expires: _, revoked: _ } = token;
+        let Token { id, name: _, hash: _, scopes, queue, worker, created: _, expires: _, revoked: _, enrolled: _ } =
+            token;
         Self(Arc::new(Who {
             text: format!("token:{id}"),
             token: Some(*id),
@@ -76,7 +78,8 @@ impl Caller {
         self.0.worker.as_deref()
     }
 
-    pub(super) fn token(&self) -> Option<TokenId> {
+    /// The token that it brought.
+    pub fn token(&self) -> Option<TokenId> {
         self.0.token
     }
 
@@ -98,14 +101,25 @@ struct Entry {
     caller: Caller,
 }
 
-/// By their names.
+/// A worker that joined by a token: it calls with its certificate, as long as the token isn't revoked. That it expires ends
+/// joining, and not what came of it.
 #[derive(Debug)]
-pub(super) struct Table(HashMap<TokenId, Entry>);
+struct Joined {
+    revoked: bool,
+    caller: Caller,
+}
+
+/// By their names; who joined by them, by his key.
+#[derive(Debug)]
+pub(super) struct Table {
+    tokens: HashMap<TokenId, Entry>,
+    joined: HashMap<[u8; 32], Joined>,
+}
 
 impl Table {
     /// The table of these tokens. Whoever was in the one before stays who he is, so that his streams end with his token.
     pub(super) fn following(before: Option<&Self>, tokens: &[Token], now: UnixMillis) -> Self {
-        let old = |id: TokenId| before.and_then(|table| table.0.get(&id));
+        let old = |id: TokenId| before.and_then(|table| table.tokens.get(&id));
         let entry = |token: &Token| {
             let caller = old(token.id).map_or_else(|| Caller::of(token), |entry| entry.caller.clone());
             if !token.is_live(now) {
@@ -115,14 +129,30 @@ impl Table {
             let revoked = revoked.is_some();
             (*id, Entry { hash: *hash, name: name.as_str().into(), expires: *expires, revoked, caller })
         };
-        let table = Self(tokens.iter().map(entry).collect());
-        let gone = before.into_iter().flat_map(|table| &table.0).filter(|(id, _)| !table.0.contains_key(id));
+        let table = Self { tokens: tokens.iter().map(entry).collect(), joined: joined(before, tokens) };
+        let gone = before.into_iter().flat_map(|table| &table.tokens).filter(|(id, _)| !table.tokens.contains_key(id));
         gone.for_each(|(_, entry)| entry.caller.0.ends.cancel());
+        let gone =
+            before.into_iter().flat_map(|table| &table.joined).filter(|(key, _)| !table.joined.contains_key(*key));
+        gone.for_each(|(_, joined)| joined.caller.0.ends.cancel());
         table
     }
 
+    /// The worker that shows a certificate of this name with this key. One that joined by no token has it from the CA's
+    /// owner himself.
+    ///
+    /// # Errors
+    /// It was shut out.
+    pub(super) fn worker(&self, id: &str, key: Option<[u8; 32]>) -> Result<Caller, &'static str> {
+        match key.and_then(|key| self.joined.get(&key)) {
+            Some(joined) if joined.revoked => Err(SHUT_OUT),
+            Some(joined) if joined.caller.worker() == Some(id) => Ok(joined.caller.clone()),
+            Some(_) | None => Ok(Caller::certified("worker", id, Scope::Worker, true)),
+        }
+    }
+
     pub(super) fn end_expired(&self, now: UnixMillis) {
-        let expired = self.0.values().filter(|entry| entry.expires.is_some_and(|expires| expires <= now));
+        let expired = self.tokens.values().filter(|entry| entry.expires.is_some_and(|expires| expires <= now));
         expired.for_each(|entry| entry.caller.0.ends.cancel());
     }
 
@@ -132,7 +162,7 @@ impl Table {
     /// Why nobody does. Only who has the secret is told more than that it is wrong.
     pub(super) fn find(&self, text: &str, now: UnixMillis) -> Result<Caller, &'static str> {
         let (id, hash) = secret::parse(text).ok_or(WRONG)?;
-        let entry = self.0.get(&id);
+        let entry = self.tokens.get(&id);
         let same = secret::same(&hash, entry.map_or(&NO_HASH, |entry| &entry.hash));
         match entry.filter(|_| same) {
             None => Err(WRONG),
@@ -143,8 +173,25 @@ impl Table {
     }
 
     pub(super) fn name(&self, id: TokenId) -> Option<Arc<str>> {
-        self.0.get(&id).map(|entry| Arc::clone(&entry.name))
+        self.tokens.get(&id).map(|entry| Arc::clone(&entry.name))
     }
+}
+
+/// Who joined. One key may have come by several tokens: revoking any of them shuts it out.
+fn joined(before: Option<&Table>, tokens: &[Token]) -> HashMap<[u8; 32], Joined> {
+    let mut all: HashMap<[u8; 32], Joined> = HashMap::new();
+    for token in tokens {
+        let Some(Enrolment { worker, key, at: _ }) = &token.enrolled else { continue };
+        let old = || before.and_then(|table| table.joined.get(key)).map(|joined| joined.caller.clone());
+        let new = || Caller::certified("worker", worker, Scope::Worker, true);
+        let caller = || old().unwrap_or_else(new);
+        let joined = all.entry(*key).or_insert_with(|| Joined { revoked: false, caller: caller() });
+        if token.revoked.is_some() {
+            joined.revoked = true;
+            joined.caller.0.ends.cancel();
+        }
+    }
+    all
 }
 
 #[cfg(test)]
@@ -164,8 +211,43 @@ mod tests {
             created: UnixMillis(1),
             expires: expires.map(UnixMillis),
             revoked: None,
+            enrolled: None,
         };
         (secret, token)
+    }
+
+    #[test]
+    fn who_joined_by_a_token_goes_with_it_and_not_when_it_expires() {
+        let enrolment = |worker: &str, n| Some(Enrolment { worker: worker.into(), key: [n; 32], at: UnixMillis(1) });
+        let ((_, one), (_, two)) = (token(Some(10)), token(None));
+        let (one, two) = (Token { enrolled: enrolment("a", 1), ..one }, Token { enrolled: enrolment("b", 2), ..two });
+        let table = Table::following(None, &[one.clone(), two.clone()], UnixMillis(1));
+        let (a, b) = (table.worker("a", Some([1; 32])).unwrap(), table.worker("b", Some([2; 32])).unwrap());
+        assert_eq!(
+            (a.text(), a.worker(), a.may(Scope::Worker), a.may(Scope::Enrol)),
+            ("worker:a", Some("a"), true, false)
+        );
+        table.end_expired(UnixMillis(20));
+        let later = Table::following(Some(&table), &[one.clone(), two.clone()], UnixMillis(20));
+        assert!(!a.ends().is_cancelled() && later.worker("a", Some([1; 32])).is_ok());
+        let one = Token { revoked: Some(UnixMillis(21)), ..one };
+        let last = Table::following(Some(&later), &[one, two], UnixMillis(21));
+        assert!(a.ends().is_cancelled() && !b.ends().is_cancelled());
+        assert_eq!(last.worker("a", Some([1; 32])).unwrap_err(), SHUT_OUT);
+        // With certificates that nobody joined for, and with none of ours.
+        assert!(last.worker("a", Some([3; 32])).is_ok() && last.worker("a", None).is_ok());
+    }
+
+    #[test]
+    fn a_key_that_came_by_two_tokens_goes_with_either() {
+        let enrolled = Some(Enrolment { worker: "a".into(), key: [1; 32], at: UnixMillis(1) });
+        let ((_, one), (_, two)) = (token(None), token(None));
+        let (one, two) = (Token { enrolled: enrolled.clone(), ..one }, Token { enrolled, ..two });
+        for revoked in [0, 1] {
+            let mut both = [one.clone(), two.clone()];
+            both[revoked].revoked = Some(UnixMillis(5));
+            assert!(Table::following(None, &both, UnixMillis(5)).worker("a", Some([1; 32])).is_err());
+        }
     }
 
     #[test]
@@ -183,7 +265,7 @@ mod tests {
     fn streams_end_when_a_token_is_revoked_expires_or_goes() {
         let ((secret, one), (_, two), (_, three)) = (token(None), token(Some(50)), token(None));
         let first = Table::following(None, &[one.clone(), two.clone(), three.clone()], UnixMillis(1));
-        let ends = |table: &Table, token: &Token| table.0[&token.id].caller.ends();
+        let ends = |table: &Table, token: &Token| table.tokens[&token.id].caller.ends();
         let (end_one, end_two, end_three) = (ends(&first, &one), ends(&first, &two), ends(&first, &three));
         first.end_expired(UnixMillis(49));
         assert!(!end_two.is_cancelled());

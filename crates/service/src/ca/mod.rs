@@ -2,17 +2,18 @@
 //!
 //! Must never overwrite a file, and never put a name into a certificate that its caller didn't ask for.
 
+mod enrol;
 mod files;
 mod names;
 
+pub use enrol::{is_of, key, request, requested_key};
 pub use names::Host;
 
 use crate::{Fatal, PeerName};
 use files::{CA_CERT, CA_KEY};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData,
-    SerialNumber,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData, SerialNumber,
 };
 use std::{
     fmt, io,
@@ -136,8 +137,7 @@ impl Authority {
     /// # Errors
     /// [`Fatal`] if it is no request, or is not signed with its own key.
     pub fn sign_worker(&self, request: &str, id: &str) -> Result<String, Fatal> {
-        let wrong = |error: rcgen::Error| Fatal::new(format!("this is no certificate request: {error}"));
-        let request = CertificateSigningRequestParams::from_pem(request).map_err(wrong)?;
+        let request = enrol::read(request)?;
         self.certify(&request.public_key, &PeerName::Worker(id.into()), &[], DAYS)
     }
 

@@ -3,6 +3,7 @@
 use super::*;
 use rcgen::SanType;
 use std::{fs, os::unix::fs::PermissionsExt as _};
+use tls::Tls;
 
 fn der(pem: &str) -> Vec<u8> {
     parse_x509_pem(pem.as_bytes()).unwrap().1.contents
@@ -90,4 +91,49 @@ fn a_certificate_with_two_names_has_none() {
     params.subject_alt_names.pop();
     let one = params.self_signed(&key).unwrap();
     assert_eq!(PeerName::of_certificate(one.der()), Some(PeerName::Worker("a".into())));
+}
+
+#[test]
+fn a_key_is_the_same_in_its_request_and_in_its_certificate() {
+    let dir = tempfile::tempdir().unwrap();
+    Authority::init(dir.path(), CA_DAYS).unwrap();
+    let authority = Authority::open(dir.path()).unwrap();
+    let (own, other) = (key().unwrap(), key().unwrap());
+    let request = request(&own).unwrap();
+    let signed = authority.sign_worker(&request, "w").unwrap();
+    assert_eq!(crate::peer::key_of_certificate(&der(&signed)), requested_key(&request).ok());
+    assert!(is_of(&signed, &own) && !is_of(&signed, &other) && !is_of("", &own) && !is_of(&signed, ""));
+    assert!(requested_key("no request").is_err() && super::request("no key").is_err());
+    assert_eq!(authority.fingerprint().unwrap(), tls::sha256(&der(authority.certificate())));
+    // What revokes certificates must not be forgotten before they end.
+    let lasts = domain::limits::ENROLLED_LIFE.as_secs() as i64;
+    assert!(crate::peer::valid_until(&der(&signed)).unwrap() < jiff::Timestamp::now().as_second() + lasts);
+}
+
+#[test]
+fn a_scheduler_takes_in_only_those_whom_it_would_let_in_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let [one, other] = ["one", "other"].map(|which| {
+        Authority::init(&at(which), CA_DAYS).unwrap();
+        let authority = Authority::open(&at(which)).unwrap();
+        let name = PeerName::Service("scheduler".into());
+        let issued = authority.issue(&name, &["localhost".parse().unwrap()], 30).unwrap();
+        let written = issued.write(&at(&format!("of-{which}")), &name, &authority).unwrap();
+        (authority, written)
+    });
+    let load = |own: &Written, ca: Option<PathBuf>| {
+        let (cert, key) = (Some(own.certificate.clone()), Some(own.key.clone()));
+        Tls::load(tls::Files { cert, key, ca, ca_flag: "--tls-ca" }).unwrap()
+    };
+    let said = |tls: &Tls| one.0.fits(tls).map_err(|fatal| fatal.to_string());
+    assert_eq!(said(&load(&one.1, Some(one.1.ca.clone()))), Ok(()));
+    for (own, ca, flag) in [
+        (&one.1, None, "--tls-ca:"),
+        (&one.1, Some(other.1.ca.clone()), "--tls-ca:"),
+        (&other.1, Some(one.1.ca.clone()), "--tls-cert"),
+    ] {
+        let text = said(&load(own, ca)).unwrap_err();
+        assert!(text.contains(flag), "{text}");
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::stores;
 use crate::{Failure, Reason};
-use domain::{Epoch, Scope, Token, TokenId, UnixMillis};
+use domain::{Enrolment, Epoch, Scope, Token, TokenId, UnixMillis};
 
 fn token(n: u64) -> Token {
     Token {
@@ -15,6 +15,7 @@ fn token(n: u64) -> Token {
         created: UnixMillis(100 - n as i64),
         expires: n.is_multiple_of(3).then_some(UnixMillis(1_000)),
         revoked: None,
+        enrolled: None,
     }
 }
 
@@ -27,7 +28,8 @@ fn tokens_are_kept_replaced_and_taken_out() {
         let commits: Vec<u64> = (1..=4).map(|n| store.keep_token(epoch, &token(n), &[]).unwrap().0).collect();
         assert!(commits.is_sorted_by(|a, b| a < b) && commits[0] > opened.commit.0, "{name}: {commits:?}");
         assert_eq!(reader.tokens(), Ok(vec![token(4), token(3), token(2), token(1)]), "{name}: by their time");
-        let revoked = Token { revoked: Some(UnixMillis(7)), ..token(2) };
+        let enrolled = Some(Enrolment { worker: "w".into(), key: [3; 32], at: UnixMillis(6) });
+        let revoked = Token { revoked: Some(UnixMillis(7)), enrolled, ..token(2) };
         store.keep_token(epoch, &revoked, &[TokenId(4), TokenId(9)]).unwrap();
         assert_eq!(reader.tokens(), Ok(vec![token(3), revoked, token(1)]), "{name}");
     }

@@ -6,7 +6,8 @@ use rusqlite::{Connection, TransactionBehavior};
 
 /// One step leads from the version that is its index to the next one: what SQL can do, then what it can't. Steps are never
 /// changed once released.
-const MIGRATIONS: [(&str, Upgrade); 4] = [(V1, nothing), (V2, upgrade::to_v2), (V3, nothing), (V4, nothing)];
+const MIGRATIONS: [(&str, Upgrade); 5] =
+    [(V1, nothing), (V2, upgrade::to_v2), (V3, nothing), (V4, nothing), (V5, nothing)];
 
 type Upgrade = fn(&Connection) -> std::result::Result<(), crate::Failure>;
 
@@ -100,6 +101,14 @@ const V4: &str = "
 CREATE TABLE tokens(
     id TEXT PRIMARY KEY, name TEXT NOT NULL, hash BLOB NOT NULL, scopes INTEGER NOT NULL, queue TEXT, worker TEXT,
     created_ms INTEGER NOT NULL, expires_ms INTEGER, revoked_ms INTEGER) STRICT, WITHOUT ROWID;
+";
+
+/// What became of tokens for joining: all three columns or none. Builds that don't know them would let a worker in that was
+/// shut out, so they are kept away by the number.
+const V5: &str = "
+ALTER TABLE tokens ADD COLUMN enrolled_worker TEXT;
+ALTER TABLE tokens ADD COLUMN enrolled_key BLOB;
+ALTER TABLE tokens ADD COLUMN enrolled_ms INTEGER;
 ";
 
 /// Made once the rows of the older version are in place: filling a table that has indexes takes longer.

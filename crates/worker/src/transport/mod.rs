@@ -53,7 +53,7 @@ pub(crate) struct Target {
 }
 
 /// A client of the scheduler, which says who the worker is.
-type Scheduler = SchedulerClient<InterceptedService<Channel, Bearer>>;
+pub(crate) type Scheduler = SchedulerClient<InterceptedService<Channel, Bearer>>;
 
 impl Target {
     /// # Errors
@@ -83,7 +83,8 @@ impl Target {
         host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
     }
 
-    async fn connect(&self) -> Result<Scheduler, String> {
+    /// A connection that is made now; why not.
+    pub async fn connect(&self) -> Result<Scheduler, String> {
         let channel = tls::connect(&self.endpoint, &self.tls).await.map_err(|error| said_of(&error))?;
         // It may have been replaced since the last time.
         self.bearer.refresh();
@@ -170,7 +171,7 @@ async fn once<Out, In>(
 }
 
 /// What the scheduler said, or what broke.
-fn said(status: &Status) -> String {
+pub(crate) fn said(status: &Status) -> String {
     match std::error::Error::source(status) {
         Some(source) => said_of(source),
         None if status.message().is_empty() => format!("{:?}", status.code()),

@@ -358,6 +358,15 @@ impl server::Scheduler for Door {
     ) -> Result<Response<Self::WatchTokensStream>, Status> {
         no()
     }
+    async fn get_ca(&self, _: Request<v1::GetCaRequest>) -> Result<Response<v1::GetCaResponse>, Status> {
+        no()
+    }
+    async fn enrol_worker(
+        &self,
+        _: Request<v1::EnrolWorkerRequest>,
+    ) -> Result<Response<v1::EnrolWorkerResponse>, Status> {
+        no()
+    }
     async fn health_check(
         &self,
         _: Request<v1::HealthCheckRequest>,

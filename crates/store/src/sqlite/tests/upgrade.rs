@@ -128,3 +128,16 @@ fn a_failed_step_leaves_the_older_file_as_it_was() {
     let store = open(dir.path()).unwrap();
     assert_eq!(store.reader().counts().unwrap().total(), tasks.len() as u64);
 }
+
+#[test]
+fn a_store_that_knew_no_joining_keeps_its_tokens() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut conn = Connection::open(open::file(dir.path())).unwrap();
+    schema::migrate_to(&mut conn, 4).unwrap();
+    let values = "INSERT INTO tokens VALUES ('000000000000000a', 'ci', zeroblob(32), 2, NULL, NULL, 5, NULL, NULL)";
+    conn.execute(values, []).unwrap();
+    drop(conn);
+    let tokens = open(dir.path()).unwrap().reader().tokens().unwrap();
+    let told: Vec<_> = tokens.iter().map(|token| (token.id, token.name.as_str(), token.enrolled.is_none())).collect();
+    assert_eq!(told, [(domain::TokenId(10), "ci", true)]);
+}
