@@ -117,7 +117,7 @@ fn a_sealed_segment_that_lacks_its_last_records_is_no_torn_end() {
     let file = path(dir.path(), 1);
     let whole = fs::read(&file).unwrap();
     let records = whole.windows(4).filter(|bytes| bytes == b"BFR2").count() * RECORD;
-    let mut opens = |bytes: &[u8]| {
+    let opens = |bytes: &[u8]| {
         fs::write(&file, bytes).unwrap();
         reopen(dir.path()).map(|store| stored(&store, 1).len()).map_err(|error| error.kind())
     };
