@@ -2,7 +2,7 @@
 //! is, it is refused or stored harmlessly, and of other workers' tasks nothing changes.
 
 use super::{admin, baton, create, file, guarded};
-use e2e::{Cluster, Gate, PATIENCE, eventually};
+use e2e::{Cluster, Gate, eventually};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use tokio::sync::mpsc;
@@ -144,7 +144,7 @@ impl Session {
     }
 
     async fn next(&mut self) -> Result<Vec<v1::Order>, Status> {
-        let next = tokio::time::timeout(PATIENCE, self.orders.message()).await;
+        let next = tokio::time::timeout(std::time::Duration::from_secs(20), self.orders.message()).await;
         let message = next.map_err(|_| Status::deadline_exceeded("nothing is heard"))??;
         Ok(message.ok_or_else(|| Status::cancelled("ended"))?.orders)
     }
@@ -318,6 +318,7 @@ fn it_is_nobody_else_and_nothing_out_of_bounds() {
     let (counted, rows) = (refused(), out_of_bounds(&play.stage.tasks[0]));
     let count = rows.len();
     for (what, messages) in rows {
+        println!("{what}");
         let answer = play.says(messages);
         assert_eq!(answer.err().map(|status| status.code()), Some(Code::InvalidArgument), "{what}");
     }

@@ -14,6 +14,9 @@ use std::{
     process::{Command, Output},
 };
 
+/// Bytes of a page of memory.
+const PAGE: usize = 4_096;
+
 /// A secret, in every form in which it could lie about.
 struct Secret {
     name: &'static str,
@@ -79,8 +82,17 @@ fn memory(pid: u32) -> Vec<u8> {
         let (from, to) = range.split_once('-').unwrap();
         let number = |text| u64::from_str_radix(text, 16).unwrap();
         if rights.starts_with("rw") && memory.seek(SeekFrom::Start(number(from))).is_ok() {
-            // What isn't backed by anything can't be read, and holds nothing.
-            let _ = memory.by_ref().take(number(to) - number(from)).read_to_end(&mut bytes);
+            let mut page = [0; PAGE];
+            for _ in (number(from)..number(to)).step_by(PAGE) {
+                // What isn't backed by anything can't be read, and holds nothing; most of what can was never written to.
+                let read = memory.read_exact(&mut page);
+                if read.is_err() {
+                    break;
+                }
+                if page != [0; PAGE] {
+                    bytes.extend_from_slice(&page);
+                }
+            }
         }
     }
     bytes
