@@ -318,7 +318,6 @@ fn it_is_nobody_else_and_nothing_out_of_bounds() {
     let (counted, rows) = (refused(), out_of_bounds(&play.stage.tasks[0]));
     let count = rows.len();
     for (what, messages) in rows {
-        println!("{what}");
         let answer = play.says(messages);
         assert_eq!(answer.err().map(|status| status.code()), Some(Code::InvalidArgument), "{what}");
     }
