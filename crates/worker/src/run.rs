@@ -110,20 +110,15 @@ pub async fn run(options: Options, embedding: Embedding, stopping: Stopping) -> 
     // What asks for tokens elsewhere isn't to be had without one here, and this port knows no tokens.
     let (direct_calls, asks) = (embedding.direct_calls && !bearer.is_some(), bearer.is_some());
     let target = Target::parse(&options.scheduler, &tls)?.with(bearer);
-    let Identity { mut hello, data_dir, policy, run_as } = Identity::of(&options, &embedding.handlers, &target)?;
-    let docker_answers = docker::answers(&options.docker_host).await;
-    hello.docker = docker_answers && policy.docker();
+    let identity = Identity::of(&options, &embedding.handlers, &target).await?;
+    let Identity { mut hello, data_dir, policy, run_as, docker_answers } = identity;
     let (address, asked) = options.address();
     let service = Service::listen("Worker", address, asked, &options.common, &tls, asks).await?;
     hello.address = service.addr().to_string();
     let readiness = service.readiness();
     readiness.waiting(SCHEDULER, format!("no contact with {} yet", options.scheduler));
 
-    let keeper_options = KeeperOptions {
-        spool: options.spool_limits(),
-        switches_user: run_as.is_some(),
-        ..KeeperOptions::new(hello.worker.clone(), embedding.keeper_arguments)
-    };
+    let keeper_options = keeper_options(&options, &hello, &embedding, run_as.is_some());
     let (keeper, keeper_events, held) = custody::open(&data_dir, &keeper_options).await?;
     hello.kill_level = Some(held.level);
 
@@ -134,7 +129,6 @@ pub async fn run(options: Options, embedding: Embedding, stopping: Stopping) -> 
     let (session_events, session_stream) = transport::session(target.clone());
     let (output_events, output_stream) = transport::output(target);
     let (commands, received) = mpsc::channel(COMMANDS);
-    let worker = sender(&hello);
     let executors = Executors {
         policy,
         run_as,
@@ -153,6 +147,7 @@ pub async fn run(options: Options, embedding: Embedding, stopping: Stopping) -> 
         meters: Meters::default(),
         traced: Traced::new(service.tracer(), hello.worker.clone()),
         slots: hello.slots,
+        worker: sender(&hello),
         session: Session::new(SessionConfig { known: data_dir.known(), hello, prefetch_max: PREFETCH_MAX }),
         executors,
         direct: Direct::default(),
@@ -172,7 +167,6 @@ pub async fn run(options: Options, embedding: Embedding, stopping: Stopping) -> 
         leaving: Leaving::No,
         end_tasks_on_stop: embedding.end_tasks_on_stop,
         stop_within: options.common.stop_timeout / 2,
-        worker,
         scheduler: options.scheduler,
         trouble: String::new(),
         detached: false,
@@ -219,17 +213,25 @@ fn since_boot() -> u64 {
     u64::try_from(nanos).unwrap_or(0)
 }
 
+/// How its keeper is started, and what it is told.
+fn keeper_options(options: &Options, hello: &Hello, embedding: &Embedding, switches_user: bool) -> KeeperOptions {
+    let usual = KeeperOptions::new(hello.worker.clone(), embedding.keeper_arguments);
+    KeeperOptions { spool: options.spool_limits(), switches_user, ..usual }
+}
+
 /// Who this worker is, and what it may do.
 struct Identity {
     hello: Hello,
     data_dir: DataDir,
     policy: Policy,
     run_as: Option<RunAs>,
+    /// Whether there is a Docker engine, allowed or not.
+    docker_answers: bool,
 }
 
 impl Identity {
     /// Reads and checks all of it, and takes the data directory.
-    fn of(options: &Options, handlers: &Handlers, target: &Target) -> Result<Self, Fatal> {
+    async fn of(options: &Options, handlers: &Handlers, target: &Target) -> Result<Self, Fatal> {
         let policy = Policy::read(WorkerId::new(&options.name()), options.policy.as_deref())?;
         let run_as = RunAs::find(policy.run_as(), options.run_as.as_deref())?;
         let mut hello = hello(options, handlers, target, &policy)?;
@@ -238,7 +240,9 @@ impl Identity {
         if let Some(user) = &run_as {
             user.reaches(&data_dir.open_tasks()?)?;
         }
-        Ok(Self { hello, data_dir, policy, run_as })
+        let docker_answers = docker::answers(&options.docker_host).await;
+        hello.docker = docker_answers && policy.docker();
+        Ok(Self { hello, data_dir, policy, run_as, docker_answers })
     }
 }
 

@@ -108,7 +108,9 @@ async fn listen(
         let message = match (baton, said) {
             (Some(true), Said::Hello(hello)) => {
                 let remembered = remembered(&hello);
-                Message::Hello { session, hello: Box::new(wire::worker::hello(hello)?), remembered }
+                let hello = Box::new(wire::worker::hello(hello)?);
+                hello.check()?;
+                Message::Hello { session, hello, remembered }
             }
             (Some(true), Said::Update(update)) => {
                 let (reports, offer) = wire::worker::update(update)?;
