@@ -53,7 +53,7 @@ pub(crate) struct Joiner<'a> {
 /// Why nobody gets a certificate for it.
 pub(crate) fn used(all: &[Token], id: TokenId, joiner: Joiner<'_>, now: UnixMillis) -> Result<Option<Token>> {
     let Joiner { worker, key, in_contact } = joiner;
-    let conflict = |text: String| Err(Error::new(Kind::Conflict, text));
+    let taken = |text: String| Err(Error::new(Kind::Precondition, text));
     let Some(token) = all.iter().find(|token| token.id == id).filter(|token| token.is_live(now)) else {
         return Err(Error::new(Kind::Unauthenticated, "the token was revoked or has expired"));
     };
@@ -69,7 +69,7 @@ pub(crate) fn used(all: &[Token], id: TokenId, joiner: Joiner<'_>, now: UnixMill
             return Ok(None);
         }
         let text = format!("this token was used already, by the worker {:?}: one is needed for each", enrolment.worker);
-        return conflict(text);
+        return Err(Error::new(Kind::Conflict, text));
     }
     let mut returning = false;
     for other in all {
@@ -80,9 +80,9 @@ pub(crate) fn used(all: &[Token], id: TokenId, joiner: Joiner<'_>, now: UnixMill
                 return Err(Error::new(Kind::Denied, text));
             }
             (true, true, None) => returning = true,
-            (true, false, None) => return conflict(format!("this key is that of the worker {:?}", enrolment.worker)),
+            (true, false, None) => return taken(format!("this key is that of the worker {:?}", enrolment.worker)),
             (false, true, None) => {
-                return conflict(format!(
+                return taken(format!(
                     "a worker {worker:?} joined before, with another key: `baton token revoke {}` shuts it out",
                     other.id
                 ));
@@ -91,7 +91,7 @@ pub(crate) fn used(all: &[Token], id: TokenId, joiner: Joiner<'_>, now: UnixMill
         }
     }
     if in_contact && !returning {
-        return conflict(format!("a worker {worker:?} is connected: stop it, or join with another --id"));
+        return taken(format!("a worker {worker:?} is connected: stop it, or join with another --id"));
     }
     let enrolled = Some(Enrolment { worker: worker.to_owned(), key, at: now });
     Ok(Some(Token { enrolled, ..token.clone() }))

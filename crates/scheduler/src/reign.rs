@@ -137,6 +137,8 @@ impl<'a> Reign<'a> {
             Message::Stored { attempt, frames } => Input::OutputStored { attempt, frames },
             Message::Closed { session } => {
                 self.outbox.forget(session);
+                // Who is out of contact is seen to be, though nothing is stored of it.
+                self.views.changed();
                 Input::Closed { session }
             }
             // A stream of an earlier reign is cut off already; what it still says is of no use.

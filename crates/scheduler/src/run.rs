@@ -37,6 +37,15 @@ fn gate(auth: AuthMode, data_dir: &Path) -> Result<Gate, Fatal> {
     }
 }
 
+/// Somebody must be able to be an administrator, where callers have to say who they are.
+async fn first_tokens(tokens: &Tokens, gate: &Gate, data_dir: &Path) {
+    if gate.is_on()
+        && let Err(error) = tokens.first(data_dir).await
+    {
+        tracing::error!(%error, "The first tokens could not be made; it is tried again at the next start");
+    }
+}
+
 /// Runs a scheduler until it is told to stop.
 ///
 /// # Errors
@@ -100,11 +109,7 @@ pub async fn run(options: Options, stopping: Stopping) -> service::Result<()> {
     let looping = tokio::spawn(core.run());
     let telling = tokio::spawn(telling);
     let sweeping = tokio::spawn(sweeping);
-    if gate.is_on()
-        && let Err(error) = tokens.first(&data_dir).await
-    {
-        tracing::error!(%error, "The first tokens could not be made; it is tried again at the next start");
-    }
+    first_tokens(&tokens, &gate, &data_dir).await;
     let expiring = tokio::spawn(async move { gate.watch().await });
     service.serve(Api::new(wire::DESCRIPTOR).rows(SCOPES).serving(server), &stopping).await?;
     expiring.abort();

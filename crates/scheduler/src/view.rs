@@ -68,6 +68,12 @@ impl Views {
         self.to.send_replace(view);
     }
 
+    /// Something changed that needs no commit: the next view is due soon.
+    pub fn changed(&mut self) {
+        self.last.get_or_insert_with(Instant::now);
+        self.stale = true;
+    }
+
     /// When the next one is due, if anything changed since the last.
     pub fn due(&self) -> Option<tokio::time::Instant> {
         self.last.filter(|_| self.stale).map(|last| tokio::time::Instant::from_std(last + EVERY))

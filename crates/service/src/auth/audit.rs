@@ -299,7 +299,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("audit.log");
         let audit = Audit::open(&path).unwrap();
-        audit.refused("1.2.3.4:5", "GET /x\n{\"who\":\"admin\"}\u{1b}[2J", "unauthenticated");
+        audit.refused("1.2.3.4:5", "GET /x\n{\"who\":\"admin\"}\u{1b}[2J", "unauthenticated", "no token");
         while fs::read_to_string(&path).unwrap().is_empty() {
             thread::yield_now();
         }
