@@ -15,7 +15,7 @@ TEST_ENV = BATON_TEST_DOCKER=required BATON_BIN_DIR="$(TEST_BIN_DIR)" BATON_TEST
   BATON_TEST_TOOLS="$(TOOLS)"
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test setup chaos soak upgrade fuzz bench bench-backlog bench-retention lint docs deny sim unit fmt clean
+.PHONY: help build demo test setup chaos soak upgrade fuzz bench bench-backlog bench-retention bench-peers bench-growth lint docs deny sim instructions instructions-renew unit fmt clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10
@@ -28,7 +28,7 @@ demo: ## three services and two workers, a batch over real files, the scheduler 
 	@BATON_BIN_DIR="$(TARGET_DIR)/$(PROFILE_DIR)" "$(TARGET_DIR)/$(PROFILE_DIR)/demo"
 
 # The test runner comes last: its closing line is the verdict.
-test: setup lint docs deny sim ## installs what the tests need, and runs everything that must hold
+test: setup lint docs deny sim instructions ## installs what the tests need, and runs everything that must hold
 	@$(MAKE) --no-print-directory unit
 
 setup: ## what the tests use besides Rust, as far as it can be installed
@@ -73,6 +73,20 @@ bench-retention: ## MILLIONS=1 of finished tasks deleted while others are submit
 	$(CARGO) build --release --bins
 	@BATON_BIN_DIR="$(TARGET_DIR)/release" "$(TARGET_DIR)/release/retention" $(MILLIONS)
 
+ROUNDS ?= 5
+SCALE ?= 1
+bench-peers: ## the same work on beanstalkd, NATS, graphile-worker, BullMQ and xargs in turn; medians of ROUNDS=5
+	$(CARGO) build --release --bin baton
+	@bench/peers/setup.sh "$(TARGET_DIR)/bench-tools"
+	@BATON_BIN_DIR="$(TARGET_DIR)/release" PEERS_TOOLS="$(TARGET_DIR)/bench-tools" PEERS_DIR="$(TARGET_DIR)/bench-peers" \
+	  PEERS_JSON="$(TARGET_DIR)/bench-peers.json" ROUNDS=$(ROUNDS) SCALE=$(SCALE) node bench/peers/run.mjs
+
+# `make bench-growth GROWTH="workers=100 queued=100000 watchers=0"` is smaller.
+GROWTH ?=
+bench-growth: ## how cost grows: 1 to 1,000 workers, 1,000 to 10 million tasks queued, 1 to 1,000 watchers
+	$(CARGO) build --release --bins
+	@BATON_BIN_DIR="$(TARGET_DIR)/release" "$(TARGET_DIR)/release/growth" "$(TARGET_DIR)/growth.svg" $(GROWTH)
+
 lint: ## formatting and clippy
 	$(CARGO) fmt --all -- --check
 	$(CARGO) clippy --workspace --all-targets --quiet -- -D warnings
@@ -90,6 +104,12 @@ sim: ## the simulated cluster, SEEDS=20000 of them, and every planted bug, which
 	$(CARGO) build --quiet --release -p sim
 	$(TARGET_DIR)/release/sim --seeds $(SEEDS)
 	$(TARGET_DIR)/release/sim --plants
+
+instructions: ## instructions a task: at most 10 % more than scripts/instructions.txt says
+	@CARGO="$(CARGO)" scripts/instructions.sh check
+
+instructions-renew: ## takes them as they are now
+	@CARGO="$(CARGO)" scripts/instructions.sh renew
 
 unit: ## all tests, with the real programs
 	$(CARGO) build --quiet --workspace --bins --examples

@@ -1,4 +1,4 @@
-//! `baton bench`: figures of real work, and nothing left behind.
+//! `baton bench`, and the run beside its peers: figures of real work, and nothing left behind.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -86,6 +86,62 @@ fn ctrl_c_ends_what_was_started() {
     let mut command = bench(dir.path(), &["latency", "--tasks", "1000", "--", "sleep 1000"]);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     eventually("a task", || processes_of(dir.path()).iter().any(|line| line.starts_with("sleep")).then_some(()));
+    kill_process(Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap(), Signal::INT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    nothing_is_left(dir.path());
+}
+
+/// The run beside its peers, with none installed and few tasks; figures go to the file.
+fn peers(dir: &Path, rows: &str, scale: &str, json: &Path) -> Command {
+    let mut command = Command::new("node");
+    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../bench/peers/run.mjs"));
+    command.env("BATON_BIN_DIR", binary("baton").parent().unwrap()).env("PEERS_TOOLS", dir.join("none"));
+    command.env("PEERS_DIR", dir).env("PEERS_JSON", json).envs([("ROWS", rows), ("SCALE", scale)]);
+    command.envs([("ROUNDS", "1"), ("SYNCS", "0")]);
+    command
+}
+
+fn node() -> bool {
+    Command::new("node").arg("--version").output().is_ok_and(|output| output.status.success())
+}
+
+#[test]
+fn a_peer_that_is_not_there_is_shown_as_not_run() {
+    if !node() {
+        return e2e::skip("node is not installed");
+    }
+    let (dir, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let json = out.path().join("figures");
+    let output = peers(dir.path(), "submit,processes", "0.001", &json).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let report: Value = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
+    let lines = report["lines"].as_array().unwrap();
+    let cell = |row: &str, system: &str| lines.iter().find(|line| line["row"] == row).unwrap()["cells"][system].clone();
+    for (row, system) in [("submit", "Baton"), ("processes", "Baton"), ("processes", "xargs -P2")] {
+        assert!(cell(row, system)["median"].as_f64().unwrap() > 0.0, "{report}");
+    }
+    for system in ["beanstalkd", "NATS JetStream", "graphile-worker", "BullMQ"] {
+        // A machine may have some of them.
+        let cell = cell("submit", system);
+        assert!(
+            cell["why"].as_str().is_some_and(|why| why.starts_with("not run")) || cell["median"].is_f64(),
+            "{report}"
+        );
+        assert!(String::from_utf8_lossy(&output.stdout).contains(system), "{output:?}");
+    }
+    nothing_is_left(dir.path());
+}
+
+#[test]
+fn an_interrupted_run_beside_peers_leaves_nothing() {
+    if !node() {
+        return e2e::skip("node is not installed");
+    }
+    let (dir, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut command = peers(dir.path(), "tasks", "100", &out.path().join("figures"));
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let worker = |line: &String| line.contains("bench-worker");
+    eventually("a worker", || processes_of(dir.path()).iter().any(worker).then_some(()));
     kill_process(Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap(), Signal::INT).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(130));
     nothing_is_left(dir.path());

@@ -1,0 +1,78 @@
+// What is measured: for each row the command of Baton's bench, the arguments of a peer's load program, and how many tasks
+// each gets, so that each takes some seconds. Rates don't depend on the number.
+
+/** Clients that submit one by one. */
+const CLIENTS = 64;
+
+const tasks = (baton, nats, graphile, bullmq, beanstalkd) =>
+  ({ Baton: baton, "NATS JetStream": nats, "graphile-worker": graphile, BullMQ: bullmq, beanstalkd });
+
+export const ROWS = [
+  {
+    name: "submit",
+    text: `single submits, ${CLIENTS} clients, a connection each`,
+    figures: { per_s: "submits/s" },
+    tasks: tasks(60_000, 60_000, 15_000, 15_000, 10_000),
+    baton: (n) => ["submit", "--tasks", n, "--clients", CLIENTS],
+    figuresOfBaton: ({ submits_per_s }) => ({ per_s: submits_per_s }),
+    load: (n) => ["submit", n, CLIENTS, CLIENTS],
+  },
+  {
+    name: "submit-one",
+    text: `single submits, ${CLIENTS} clients on one connection`,
+    figures: { per_s: "submits/s" },
+    tasks: tasks(80_000, 60_000, 3_000, 15_000, 10_000),
+    baton: (n) => ["submit", "--tasks", n, "--clients", CLIENTS, "--connections", 1],
+    figuresOfBaton: ({ submits_per_s }) => ({ per_s: submits_per_s }),
+    load: (n) => ["submit", n, CLIENTS, 1],
+  },
+  {
+    name: "tasks",
+    text: "no-op tasks from submit to end, 64 at once",
+    figures: { per_s: "tasks/s" },
+    tasks: tasks(300_000, 60_000, 60_000, 30_000, 10_000),
+    baton: (n) => ["tasks", "--tasks", n, "--slots", 64],
+    figuresOfBaton: ({ tasks_per_s }) => ({ per_s: tasks_per_s }),
+    load: (n) => ["tasks", n, 64],
+  },
+  {
+    name: "tasks-two",
+    text: "no-op tasks from submit to end, 2 at once",
+    figures: { per_s: "tasks/s" },
+    tasks: tasks(150_000, 15_000, 10_000, 5_000, 5_000),
+    baton: (n) => ["tasks", "--tasks", n, "--slots", 2],
+    figuresOfBaton: ({ tasks_per_s }) => ({ per_s: tasks_per_s }),
+    load: (n) => ["tasks", n, 2],
+  },
+  {
+    name: "latency",
+    text: "one no-op task at a time, nothing else going on",
+    figures: { p50_ms: "ms, median", p99_ms: "ms, p99" },
+    less: true,
+    tasks: tasks(2_000, 2_000, 2_000, 2_000, 2_000),
+    baton: (n) => ["latency", "--tasks", n],
+    figuresOfBaton: ({ p50_ms, p99_ms }) => ({ p50_ms, p99_ms }),
+    load: (n) => ["latency", n],
+  },
+  {
+    name: "processes",
+    text: "/bin/true, 2 at once",
+    figures: { per_s: "processes/s" },
+    tasks: { Baton: 5_000, "xargs -P2": 5_000 },
+    baton: (n) => ["tasks", "--tasks", n, "--slots", 2, "--", "/bin/true", "x"],
+    figuresOfBaton: ({ tasks_per_s, failed }) => {
+      if (failed !== 0) throw new Error(`${failed} tasks failed`);
+      return { per_s: tasks_per_s };
+    },
+  },
+];
+
+/**
+ * One after the other, each acknowledged before the next begins, so that each is a commit of its own. The difference of
+ * two runs leaves out what starting and stopping sync.
+ */
+export const SYNC_ROWS = [
+  { name: "submit", text: "syncs a submit", baton: (n) => ["submit", "--tasks", n, "--clients", 1], load: (n) => ["submit", n, 1, 1], ran: (n) => n },
+  // Those that run first, uncounted in times, sync as well.
+  { name: "latency", text: "syncs a task from submit to end", baton: (n) => ["latency", "--tasks", n], load: (n) => ["latency", n], ran: (n) => n + Math.min(200, Math.ceil(n / 10)) },
+];
