@@ -70,8 +70,9 @@ fn beyond_so_many_workers_the_one_that_is_away_for_longest_makes_room() {
 
 #[test]
 fn a_hello_is_bounded() {
+    type Change<'a> = (&'a str, &'a dyn Fn(&mut Hello));
     let long = || "x".repeat(limits::WORD_CHARS + 1);
-    let changes: [(&str, &dyn Fn(&mut Hello)); 8] = [
+    let changes: [Change; 8] = [
         ("address", &|h| h.address = long()),
         ("address", &|h| h.address = "\x1b[2J".into()),
         ("version", &|h| h.version = long()),
