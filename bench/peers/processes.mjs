@@ -138,7 +138,11 @@ export async function run(command, { alone = false, ...options } = {}) {
   const code = await new Promise((resolve, reject) => {
     child.on("error", reject);
     child.on("close", (code, by) => resolve(by ?? code));
-  }).finally(() => groups.delete(child.pid));
+  }).finally(() => {
+    // What it left behind goes with it.
+    signal(child.pid, "SIGKILL");
+    groups.delete(child.pid);
+  });
   if (code !== 0) {
     const words = Buffer.concat(err).toString().trim().split("\n").slice(-4).join(" ");
     throw new Error(`${program} ended with ${code}: ${words}`);

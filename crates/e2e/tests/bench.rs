@@ -131,18 +131,3 @@ fn a_peer_that_is_not_there_is_shown_as_not_run() {
     }
     nothing_is_left(dir.path());
 }
-
-#[test]
-fn an_interrupted_run_beside_peers_leaves_nothing() {
-    if !node() {
-        return e2e::skip("node is not installed");
-    }
-    let (dir, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let mut command = peers(dir.path(), "tasks", "100", &out.path().join("figures"));
-    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let worker = |line: &String| line.contains("bench-worker");
-    eventually("a worker", || processes_of(dir.path()).iter().any(worker).then_some(()));
-    kill_process(Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap(), Signal::INT).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(130));
-    nothing_is_left(dir.path());
-}
