@@ -48,8 +48,10 @@ pub fn bench(target: &Target, form: Form, args: Bench) -> Result<ExitStatus, Fai
     // Dropped at its end, however that comes, it ends what it started.
     runtime.block_on(async {
         tokio::select! {
-            done = measure(target, form, args) => done,
+            // Looked at first: services that are being started when it comes would else be left behind.
+            biased;
             _ = tokio::signal::ctrl_c() => Ok(ExitStatus::Cancelled),
+            done = measure(target, form, args) => done,
         }
     })
 }
