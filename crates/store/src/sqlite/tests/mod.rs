@@ -66,7 +66,7 @@ fn a_newer_schema_is_refused_and_left_alone() {
     drop(conn);
     let error = refusal(dir.path());
     assert_eq!(error.kind(), Kind::Precondition);
-    assert!(error.text().contains("99") && error.text().contains("up to 4"), "{error}");
+    assert!(error.text().contains("99") && error.text().contains("up to 5"), "{error}");
 }
 
 #[test]
