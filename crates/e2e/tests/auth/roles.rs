@@ -167,6 +167,17 @@ fn no_spelling_of_a_path_and_no_other_method_gets_around_the_gate() {
     }
 }
 
+#[test]
+fn a_token_is_good_as_soon_as_it_is_made_and_not_a_moment_after_it_is_revoked() {
+    let cluster = guarded();
+    for _ in 0..20 {
+        let (id, token) = create(&cluster, &["--scope", "read"]);
+        assert_eq!(route(cluster.http_address, "GET", "/tasks", Some(&token)), Answered::In);
+        revoke(&cluster, &id);
+        assert_eq!(route(cluster.http_address, "GET", "/tasks", Some(&token)), Answered::Unknown);
+    }
+}
+
 async fn code(address: SocketAddr, path: &'static str, token: &str) -> Code {
     let channel = Endpoint::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
     let mut client = Grpc::new(channel);

@@ -42,6 +42,7 @@ pub(crate) struct Upstream {
     calls: Scheduler,
     streams: Scheduler,
     bearer: Bearer,
+    told: tokens::Told,
 }
 
 impl Upstream {
@@ -67,7 +68,8 @@ impl Upstream {
                 .max_decoding_message_size(limits::MESSAGE_BYTES)
                 .max_encoding_message_size(limits::MESSAGE_BYTES)
         };
-        Ok(Self { url: url.into(), calls: client(&endpoint), streams: client(&endpoint), bearer })
+        let told = tokens::Told::default();
+        Ok(Self { url: url.into(), calls: client(&endpoint), streams: client(&endpoint), bearer, told })
     }
 
     /// A client for calls that are answered once.
