@@ -2,16 +2,21 @@
 //! process that scrubs its environment, leaves the session and loses its parent between two looks is missed.
 
 use super::signal;
-use std::{collections::BTreeMap, fs, io};
+use std::{collections::BTreeMap, fs, io, io::Read as _};
+
+/// Bytes of an environment that are looked at: all of any but a monstrous one.
+const ENVIRON_BYTES: usize = 512 * 1024;
 
 /// Environment entries (`NAME=value`) that mark the processes of one tree; all of them must be there.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Cookie(pub Vec<Vec<u8>>);
 
 impl Cookie {
-    fn marks(&self, pid: i32) -> Marked {
+    fn marks(&self, pid: i32, room: &mut [u8]) -> Marked {
+        // At once: of a process that changes its program between two reads, the second one finds nothing.
+        let read = fs::File::open(format!("/proc/{pid}/environ")).and_then(|mut file| file.read(room));
         // Another user's, or gone: not ours.
-        let Ok(environ) = fs::read(format!("/proc/{pid}/environ")) else { return Marked::No };
+        let Ok(environ) = read.map(|length| room.get(..length).unwrap_or_default()) else { return Marked::No };
         if environ.is_empty() && reads_its_program(pid) {
             return Marked::Unsaid;
         }
@@ -78,6 +83,7 @@ impl Walk {
         let all: Vec<Process> = processes()?;
         let before = std::mem::take(&mut self.known);
         let mut unsaid: Vec<i32> = Vec::new();
+        let mut room = vec![0; ENVIRON_BYTES];
         let (leader, since) = self.leader.unwrap_or_default();
         let own = i32::try_from(std::process::id()).unwrap_or_default();
         let mut members: BTreeMap<i32, u64> = all
@@ -88,7 +94,7 @@ impl Walk {
                 if led || before.get(&p.pid) == Some(&p.started) {
                     return true;
                 }
-                let marked = self.cookie.marks(p.pid);
+                let marked = self.cookie.marks(p.pid, &mut room);
                 if marked == Marked::Unsaid {
                     unsaid.push(p.pid);
                 }
@@ -124,14 +130,15 @@ fn read(pid: i32) -> Option<Process> {
     parse(pid, &fs::read(format!("/proc/{pid}/stat")).ok()?)
 }
 
-/// Whether a process has memory but no environment yet: so it is while `exec` builds the new program, and so is no
-/// process that runs one, not even one whose environment is empty.
+/// Whether a process whose environment was just found empty may have one all the same: while `exec` builds the new program
+/// there is none yet, and a moment later there is one again. Only one that begins where it ends is empty for good.
 fn reads_its_program(pid: i32) -> bool {
     let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
     let Some((_, rest)) = stat.rsplit_once(") ") else { return false };
-    // Fields 23 and 51 of the whole line: the size of its memory, and where its environment ends.
+    // Fields 23, 50 and 51 of the whole line: the size of its memory, where its environment begins, and where it ends.
     let field = |n: usize| rest.split(' ').nth(n - 3).and_then(|text| text.trim().parse::<u64>().ok());
-    field(23).is_some_and(|size| size > 0) && field(51) == Some(0)
+    let empty = field(50) == field(51) && field(51) != Some(0);
+    field(23).is_some_and(|size| size > 0) && !empty
 }
 
 /// `pid (name) state ppid pgrp session …`, where the name may hold anything.
