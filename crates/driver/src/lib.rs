@@ -16,8 +16,10 @@ use engine::{Config, Effect, Engine, Input, Sealed, Snapshot};
 use std::collections::{BTreeSet, VecDeque};
 
 /// Effects that a batch may gather before it is closed: bounds the size of one commit, the memory of one batch, and how long
-/// somebody's single task waits behind another's million. A submit of 10,000 tasks makes at most three effects a task.
-const BATCH_EFFECTS: usize = 10_000;
+/// somebody's single task waits behind another's million. Small enough, too, that short tasks in flight are several batches:
+/// one that took all of them would leave workers nothing to do while it commits, and the store nothing while they run.
+/// A submit of 10,000 tasks makes at most three effects a task.
+const BATCH_EFFECTS: usize = 2_500;
 
 /// What the driver wants done.
 #[derive(Clone, PartialEq, Eq, Debug)]

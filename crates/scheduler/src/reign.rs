@@ -24,13 +24,18 @@ use tokio::sync::{mpsc, oneshot};
 /// Jobs of the writer's thread under way at most: one commit, one look-up, one step of retention; the others read ahead. Fewer
 /// than its queue takes and as many as its answers have room for, so that neither it nor the loop ever waits for the other.
 const UNDER_WAY: usize = 32;
+/// Writes of a commit that the loop makes itself if the writer's thread has nothing to do: somebody waits for this one, and
+/// the way to the thread and back takes as long as the commit. With more of them there is more to do meanwhile.
+const INLINE_WRITES: usize = 4;
+/// If the last commit took longer, the loop hands the next one over: readers and workers must not wait for a slow disk.
+const INLINE_WITHIN: Duration = Duration::from_millis(2);
 /// Inputs handled between two looks at the writer's answers: keeps a batch's effects from waiting for a flood of inputs.
 pub(crate) const INPUTS: usize = 1_024;
 
 /// What the writer's thread answers.
 pub(crate) enum Answer {
-    /// With what a step of retention did within it.
-    Committed(Result<(Commit, Option<Expired>), Failure>),
+    /// With what a step of retention did within it, and how long it took.
+    Committed(Result<(Commit, Option<Expired>), Failure>, Duration),
     Facts(Result<Vec<Fact>, Failure>),
     Ahead(Result<Ahead, Failure>),
     /// How it went, and how long it took.
@@ -56,6 +61,8 @@ pub(crate) struct Reign<'a> {
     answers: mpsc::Sender<Answer>,
     /// Jobs that the writer's thread hasn't answered.
     under_way: usize,
+    /// How long the last commit took.
+    took: Duration,
 }
 
 /// What ends a reign.
@@ -99,6 +106,7 @@ impl<'a> Reign<'a> {
             tracer,
             answers,
             under_way,
+            took: Duration::ZERO,
         };
         (reign, incoming)
     }
@@ -228,15 +236,18 @@ impl<'a> Reign<'a> {
             Step::Commit(batch) => {
                 metrics::histogram!("baton_commit_writes").record(batch.writes.len() as f64);
                 let along = self.retention.along(Instant::now(), self.clock.now().wall);
-                self.submit(move |store| {
+                let small = along.is_none() && batch.writes.len() <= INLINE_WRITES;
+                let job = move |store: &mut dyn Store| {
                     let start = Instant::now();
                     let result = match along {
                         Some(step) => store.commit_expiring(&batch, &step).map(|(commit, gone)| (commit, Some(gone))),
                         None => store.commit(&batch).map(|commit| (commit, None)),
                     };
-                    metrics::histogram!("baton_commit_seconds").record(start.elapsed().as_secs_f64());
-                    Answer::Committed(result)
-                })
+                    let took = start.elapsed();
+                    metrics::histogram!("baton_commit_seconds").record(took.as_secs_f64());
+                    Answer::Committed(result, took)
+                };
+                if small && self.under_way == 0 && self.took <= INLINE_WITHIN { self.run(job) } else { self.submit(job) }
             }
         }
     }
@@ -248,7 +259,15 @@ impl<'a> Reign<'a> {
             // Nobody listens when the reign is over.
             let _ = answers.blocking_send(job(store));
         });
-        handed.map_err(|_| Ended::Failed(Failure::Unknown("the writer's thread is gone".into())))
+        handed.map_err(|_| gone())
+    }
+
+    /// Does a job at once. Its answer comes as those of the thread do.
+    fn run(&mut self, job: impl FnOnce(&mut dyn Store) -> Answer) -> Result<(), Ended> {
+        let answer = self.writer.run(job).map_err(|_| gone())?;
+        self.under_way += 1;
+        // There is room: nothing else is under way.
+        self.answers.try_send(answer).map_err(|_| gone())
     }
 
     /// Hands over the step of retention that is due.
@@ -274,7 +293,8 @@ impl<'a> Reign<'a> {
             Answer::Ahead(ahead) => self.driver.ahead(self.clock.now(), ahead.map_err(Ended::Unread)?),
             Answer::Expired(result, took) => self.expired(result, took)?,
             Answer::Token(result, reply) => self.kept(result, reply)?,
-            Answer::Committed(result) => {
+            Answer::Committed(result, took) => {
+                self.took = took;
                 let (commit, expired) = result.map_err(Ended::Failed)?;
                 self.committed(commit);
                 let effects = self.driver.committed();
@@ -401,6 +421,10 @@ impl<'a> Reign<'a> {
         }
         self.outbox.clear(&Error::unavailable("the scheduler starts again from its store"));
     }
+}
+
+fn gone() -> Ended {
+    Ended::Failed(Failure::Unknown("the writer's thread is gone".into()))
 }
 
 /// The answer to a verb on workers or queues.

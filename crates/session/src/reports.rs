@@ -6,8 +6,9 @@ use std::{collections::VecDeque, time::Duration};
 
 /// Bytes of one message with reports: well under [`domain::limits::MESSAGE_BYTES`], results being up to 1 MiB each.
 const MESSAGE: usize = 4 * 1024 * 1024;
-/// Reports of one message: one commit's worth.
-const REPORTS: usize = 4_096;
+/// Reports of one message: a part of a commit's worth, so that a worker, a scheduler and its store have each something to do
+/// at the same time.
+const REPORTS: usize = 512;
 
 /// Reports that aren't acknowledged. Bounded by what is held: at most a start, a progress and an end of each attempt.
 #[derive(Debug, Default)]

@@ -131,10 +131,18 @@ impl Session {
 
     /// What is to be done, in order; empty if nothing is.
     pub fn drain(&mut self, now: Monotonic) -> Vec<Effect> {
+        // That is done before the starts that follow it.
         self.remembering = false;
         while let Some(start) = self.next_start() {
             self.effects.push(Effect::Start(start));
         }
+        self.say(now)
+    }
+
+    /// As [`Self::drain`], but for what may start: for whoever has more starts to make and shouldn't keep what has ended to
+    /// himself until they are all made.
+    pub fn say(&mut self, now: Monotonic) -> Vec<Effect> {
+        self.remembering = false;
         self.send_reports(now);
         self.send_frames(now);
         std::mem::take(&mut self.effects)

@@ -13,22 +13,38 @@ use wire::{
     worker,
 };
 
+/// Starts before what ended meanwhile is said: of tasks that are over at once, as many as a message has reports of.
+const STARTS: u32 = 256;
+
 impl Core {
     /// Starts what can start, then does everything else, in order.
     pub(crate) async fn carry_out(&mut self) {
         // What is over at once frees its slot for the next before anything is sent.
+        let mut begun = 0;
         while let Some(start) = self.session.next_start() {
             self.start(start).await;
+            begun += 1;
+            if begun == STARTS {
+                begun = 0;
+                let effects = self.session.say(self.now());
+                self.carry_out_all(effects).await;
+                // The streams have their turn: the scheduler works on these while the next ones run.
+                tokio::task::yield_now().await;
+            }
         }
         let effects = self.session.drain(self.now());
+        self.carry_out_all(effects).await;
+        self.tell_keeper().await;
+        self.meters.flush(self.session.running() + self.direct.count());
+    }
+
+    async fn carry_out_all(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             self.meters.effect(&effect);
             self.carry_out_one(effect).await;
         }
         self.session_link.flush();
         self.output_link.flush();
-        self.tell_keeper().await;
-        self.meters.flush(self.session.running() + self.direct.count());
     }
 
     async fn carry_out_one(&mut self, effect: Effect) {

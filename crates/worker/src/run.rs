@@ -29,8 +29,9 @@ use std::{collections::BTreeSet, ffi::OsString, process::ExitCode, time::Instant
 use tokio::sync::mpsc;
 use wire::v1::{self, worker_server::WorkerServer};
 
-/// The most starts held beyond free slots (MEASURED: more than 512 gains nothing).
-const PREFETCH_MAX: u32 = 512;
+/// The most starts held beyond free slots: several batches of the scheduler's, so that one runs while another commits (512
+/// were one, and did a third less). How many of them a worker wants is up to how short its tasks are.
+const PREFETCH_MAX: u32 = 2048;
 /// Direct calls on their way to the loop. When full, callers wait.
 const COMMANDS: usize = 64;
 /// The subcommand that makes a worker's program its keeper.

@@ -145,10 +145,9 @@ impl Handle {
         done.await.map_err(|_| stopping())
     }
 
-    /// Reads a task's record.
-    async fn record(&self, task: TaskId) -> Result<Task> {
-        let record = self.blocking(move |handle| handle.store.task(task)).await?;
-        record.map_err(|f| unreadable(&f))?.ok_or_else(|| Error::no_task(task))
+    /// Reads a task's record; blocks.
+    fn read_record(&self, task: TaskId) -> Result<Task> {
+        self.store.task(task).map_err(|f| unreadable(&f))?.ok_or_else(|| Error::no_task(task))
     }
 
     /// Does something that blocks, off the event loop.

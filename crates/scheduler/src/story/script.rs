@@ -24,6 +24,8 @@ pub(super) struct Script {
     pub position: u64,
     /// The task is final, and the bound is its end.
     pub whole: bool,
+    /// Everything up to the bound is given: the next look would find nothing.
+    pub exhausted: bool,
     /// Items up to the last one given.
     given: u64,
     counts: Counts,
@@ -71,10 +73,10 @@ impl Script {
         let counts = Counts::open(store, output, record.id)?;
         let frames = with_output.then(|| counts.frames(from, bound));
         let (given, position) = (counts.position(from), counts.position(bound));
-        Ok(Self { events, frames, bound, position, whole, given, counts })
+        Ok(Self { events, frames, bound, position, whole, exhausted: false, given, counts })
     }
 
-    /// The next items; none: the bound is reached.
+    /// The next items; `exhausted` says whether they are the last.
     pub fn next(&mut self) -> Result<Vec<StoryItem>> {
         let (mut items, mut bytes) = (Vec::new(), 0);
         while items.len() < ITEMS && bytes < BYTES {
@@ -91,7 +93,10 @@ impl Script {
                     bytes += frame.data.len();
                     (id, Told::Output(Arc::new(frame)))
                 }
-                (_, None) => break,
+                (_, None) => {
+                    self.exhausted = true;
+                    break;
+                }
             };
             // With output every item is given, so they count themselves.
             self.given = if self.frames.is_some() { self.given + 1 } else { self.counts.position(id) };

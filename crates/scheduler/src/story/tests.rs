@@ -163,7 +163,7 @@ async fn the_store_is_read_no_further_than_an_attempt_that_began_meanwhile() {
     stage.dispatch().await;
     stage.write(FIRST, 1).await;
     stage.progress().await;
-    let record = stage.story.record(id).await.unwrap();
+    let record = stage.story.read_record(id).unwrap();
     assert_eq!(record.events, 3);
     assert_eq!(unknown(&stage.story, &record, &mut follower).await, Ok(Some(StoryId { event: 1, frame: 0 })));
     drop(open);

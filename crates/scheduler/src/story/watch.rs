@@ -50,24 +50,50 @@ pub(super) async fn watch(
     after: StoryId,
     output: bool,
 ) -> Result<impl Stream<Item = Result<StoryItem>> + Send + use<>> {
-    let phase = open(&handle, task, after, output).await?;
-    let watch = Watch { handle, task, output, after, ready: VecDeque::new(), phase };
+    let (phase, ready) = open(&handle, task, after, output).await?;
+    let watch = Watch { handle, task, output, after, ready, phase };
     Ok(stream::try_unfold(watch, async |mut watch| Ok(watch.next().await?.map(|item| (item, watch)))))
 }
 
-/// Attaches, then opens the script: in this order nothing falls in between.
-async fn open(handle: &Handle, task: TaskId, after: StoryId, output: bool) -> Result<Phase> {
+/// Attaches, then opens the script and reads on from `after`: in this order nothing falls in between.
+///
+/// One blocking step where it can be: each costs two changes of threads, which is what a short task's watcher waits for.
+async fn open(handle: &Handle, task: TaskId, after: StoryId, output: bool) -> Result<(Phase, VecDeque<StoryItem>)> {
     let Attached { bound, mut follower } = handle.attach(task).await?;
-    let record = handle.record(task).await?;
-    let bound = match bound {
-        Some(bound) => bound,
-        None => match unknown(handle, &record, &mut follower).await? {
-            Some(bound) => bound,
-            None => return Ok(Phase::Behind),
-        },
+    let read = move |h: &Handle| {
+        let record = h.read_record(task)?;
+        let upto = bound.unwrap_or_else(|| end(&record));
+        begin(h, &record, after, upto, output).map(|begun| (record, begun))
     };
-    let script = handle.blocking(move |h| Script::open(h.store.as_ref(), &h.output, &record, after, bound, output));
-    Ok(Phase::Script(Box::new(script.await??), follower))
+    let (record, mut begun) = handle.blocking(read).await??;
+    if bound.is_none() {
+        match unknown(handle, &record, &mut follower).await? {
+            // What was read is what there is.
+            Some(bound) if bound == end(&record) => {}
+            Some(bound) => begun = handle.blocking(move |h| begin(h, &record, after, bound, output)).await??,
+            None => return Ok((Phase::Behind, VecDeque::new())),
+        }
+    }
+    let (script, items) = begun;
+    Ok((Phase::Script(Box::new(script), follower), items.into()))
+}
+
+/// The end of a story that nobody goes on telling.
+fn end(record: &Task) -> StoryId {
+    StoryId { event: record.events, frame: 0 }
+}
+
+/// The script, and its first items.
+fn begin(
+    handle: &Handle,
+    record: &Task,
+    after: StoryId,
+    bound: StoryId,
+    output: bool,
+) -> Result<(Script, Vec<StoryItem>)> {
+    let mut script = Script::open(handle.store.as_ref(), &handle.output, record, after, bound, output)?;
+    let items = script.next()?;
+    Ok((script, items))
 }
 
 /// How far the store may be read if the actor knew nothing of the task: nothing was running then. `None`: attach again.
@@ -78,7 +104,7 @@ async fn open(handle: &Handle, task: TaskId, after: StoryId, output: bool) -> Re
 pub(super) async fn unknown(handle: &Handle, record: &Task, follower: &mut Follower) -> Result<Option<StoryId>> {
     handle.sync().await?;
     Ok(match follower.first() {
-        First::Nothing => Some(StoryId { event: record.events, frame: 0 }),
+        First::Nothing => Some(end(record)),
         First::Item(id) => Some(StoryId { event: id.event.saturating_sub(1), frame: 0 }),
         First::Lost => None,
     })
@@ -98,7 +124,9 @@ impl Watch {
             match std::mem::replace(&mut self.phase, Phase::Behind) {
                 Phase::Script(script, follower) => self.read(script, follower).await?,
                 Phase::Feed { follower, read, position } => self.follow(follower, read, position).await,
-                Phase::Behind => self.phase = open(&self.handle, self.task, self.after, self.output).await?,
+                Phase::Behind => {
+                    (self.phase, self.ready) = open(&self.handle, self.task, self.after, self.output).await?;
+                }
                 Phase::Over => {
                     self.phase = Phase::Over;
                     return Ok(None);
@@ -108,6 +136,14 @@ impl Watch {
     }
 
     async fn read(&mut self, mut script: Box<Script>, follower: Follower) -> Result<()> {
+        if script.exhausted {
+            self.phase = if script.whole {
+                Phase::Over
+            } else {
+                Phase::Feed { follower, read: script.bound, position: script.position }
+            };
+            return Ok(());
+        }
         let (script, items) = self
             .handle
             .blocking(move |_| {
@@ -116,13 +152,7 @@ impl Watch {
             })
             .await?;
         self.ready = items?.into();
-        self.phase = if !self.ready.is_empty() {
-            Phase::Script(script, follower)
-        } else if script.whole {
-            Phase::Over
-        } else {
-            Phase::Feed { follower, read: script.bound, position: script.position }
-        };
+        self.phase = Phase::Script(script, follower);
         Ok(())
     }
 

@@ -128,21 +128,23 @@ fn tally(conn: &Connection, interned: &mut Interned, batch: &Batch) -> Result<()
     tallies.write(conn)
 }
 
-/// The commit's number, if the epoch is still the batch's.
+/// The commit's number, if the epoch is still the batch's. In two statements: RETURNING costs a table ([`Tallies::write`]).
 fn watermark(conn: &Connection, batch: &Batch) -> Result<i64, Failure> {
-    let sql = "UPDATE meta SET commit_no = commit_no + 1, ready_seq = max(ready_seq, ?2) WHERE epoch = ?1
-        RETURNING commit_no";
-    current(conn, sql, &[int(batch.epoch.0), int(batch.ready_seq)])
+    let sql = "UPDATE meta SET commit_no = commit_no + 1, ready_seq = max(ready_seq, ?2) WHERE epoch = ?1";
+    let values = (int(batch.epoch.0), int(batch.ready_seq));
+    match conn.prepare_cached(sql).and_then(|mut s| s.execute(values)).map_err(fault)? {
+        0 => Err(Failure::Definite(Reason::StaleEpoch)),
+        _ => current(conn, "SELECT commit_no FROM meta WHERE epoch = ?1", batch.epoch),
+    }
 }
 
 /// Fails, definitely, if this is no longer the current epoch.
 pub(super) fn fence(conn: &Connection, epoch: Epoch) -> Result<(), Failure> {
-    current(conn, "SELECT epoch FROM meta WHERE epoch = ?1", &[int(epoch.0)]).map(drop)
+    current(conn, "SELECT epoch FROM meta WHERE epoch = ?1", epoch).map(drop)
 }
 
-fn current(conn: &Connection, sql: &str, values: &[i64]) -> Result<i64, Failure> {
-    let number =
-        conn.prepare_cached(sql).and_then(|mut s| s.query_row(rusqlite::params_from_iter(values), |row| row.get(0)));
+fn current(conn: &Connection, sql: &str, epoch: Epoch) -> Result<i64, Failure> {
+    let number = conn.prepare_cached(sql).and_then(|mut s| s.query_row([int(epoch.0)], |row| row.get(0)));
     number.map_err(|error| match error {
         rusqlite::Error::QueryReturnedNoRows => Failure::Definite(Reason::StaleEpoch),
         other => fault(other),

@@ -31,18 +31,24 @@ impl Tallies {
         }
     }
 
-    /// Writes what has changed, a statement a number.
+    /// Writes what has changed, a statement a number. None of them has RETURNING: that keeps its rows in a table of its own,
+    /// which is made and thrown away with a cache for its pages, and costs a small commit more than its changes do.
     pub(super) fn write(self, conn: &Connection) -> Result<(), Failure> {
-        let classes = "INSERT INTO counts(class, state, n) VALUES (?1, ?2, ?3)
-            ON CONFLICT DO UPDATE SET n = n + excluded.n RETURNING n";
-        let queues = "INSERT INTO totals(queue, state, n) VALUES (?1, ?2, ?3)
-            ON CONFLICT DO UPDATE SET n = n + excluded.n RETURNING n";
-        for (sql, numbers) in [(classes, self.classes), (queues, self.queues)] {
-            let mut statement = conn.prepare_cached(sql).map_err(fault)?;
+        let classes = [
+            "INSERT INTO counts(class, state, n) VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET n = n + excluded.n",
+            "UPDATE counts SET n = n + ?3 WHERE class = ?1 AND state = ?2 AND n + ?3 >= 0",
+        ];
+        let queues = [
+            "INSERT INTO totals(queue, state, n) VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET n = n + excluded.n",
+            "UPDATE totals SET n = n + ?3 WHERE queue = ?1 AND state = ?2 AND n + ?3 >= 0",
+        ];
+        for ([more, less], numbers) in [(classes, self.classes), (queues, self.queues)] {
             for ((of, code), by) in numbers.into_iter().filter(|(_, by)| *by != 0) {
-                let n: i64 = statement.query_row((of, code, by), |row| row.get(0)).map_err(fault)?;
-                if n < 0 {
-                    return Err(Failure::Definite(Reason::Other(format!("{n} tasks in state {code} of {of}"))));
+                let sql = if by > 0 { more } else { less };
+                let changed = conn.prepare_cached(sql).and_then(|mut s| s.execute((of, code, by))).map_err(fault)?;
+                if changed == 0 {
+                    let text = format!("fewer than {} tasks in state {code} of {of}", -by);
+                    return Err(Failure::Definite(Reason::Other(text)));
                 }
             }
         }
