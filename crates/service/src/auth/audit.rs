@@ -1,8 +1,8 @@
 //! The audit log: who changed what from where, and who was turned away; one JSON object a line, only ever appended to.
 //!
-//! Lines are handed to a thread of its own and written at once, without a sync: a killed process loses at most what was on
-//! its way. Must never hold up a call: when [`LINES`] wait, further ones are dropped, counted, and the next line that is
-//! written says how many are missing. Must never hold a secret.
+//! Lines are handed to a thread of its own and written within [`PAUSE`], without a sync: a killed process loses at most those
+//! of its last moment, one that stops loses none. Must never hold up a call: when [`LINES`] wait, further ones are dropped,
+//! counted, and the next line that is written says how many are missing. Must never hold a secret.
 
 use crate::Fatal;
 use serde_json::{Map, Value, json};
@@ -16,11 +16,14 @@ use std::{
         atomic::{AtomicU64, Ordering},
         mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
-    thread,
+    thread::{self, JoinHandle},
+    time::Duration,
 };
 
 /// Lines that wait for the disk at most: a second of a busy service.
 const LINES: usize = 16_384;
+/// Between two writes: to wake the thread for each call would cost more than the line does, and be the caller's time.
+const PAUSE: Duration = Duration::from_millis(10);
 /// A file of this size is put aside and a new one begun …
 const FILE_BYTES: u64 = 64 * 1024 * 1024;
 /// … and so many of those are kept: `audit.log.1` is the youngest.
@@ -28,11 +31,27 @@ const FILES: usize = 10;
 /// Targets of one call that are named; behind them only their number.
 const TARGETS: usize = 100;
 
-/// The log. Clones share it.
+/// The log. Clones share it; the last one to go waits until all lines are written.
 #[derive(Clone, Debug)]
-pub struct Audit {
-    lines: SyncSender<Map<String, Value>>,
+pub struct Audit(Arc<Lines>);
+
+/// The way to the thread.
+#[derive(Debug)]
+struct Lines {
+    /// `None` only while it is dropped.
+    waiting: Option<SyncSender<Map<String, Value>>>,
     missing: Arc<AtomicU64>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Lines {
+    fn drop(&mut self) {
+        self.waiting = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic was printed when it happened.
+            drop(thread.join());
+        }
+    }
 }
 
 /// A call that changed something, or tried to.
@@ -60,8 +79,9 @@ impl Audit {
         let (lines, waiting) = sync_channel(LINES);
         let missing = Arc::<AtomicU64>::default();
         let counted = Arc::clone(&missing);
-        thread::Builder::new().name("audit".into()).spawn(move || write(log, &waiting, &counted)).map_err(broken)?;
-        Ok(Self { lines, missing })
+        let write = move || write(log, &waiting, &counted);
+        let thread = thread::Builder::new().name("audit".into()).spawn(write).map_err(broken)?;
+        Ok(Self(Arc::new(Lines { waiting: Some(lines), missing, thread: Some(thread) })))
     }
 
     pub(super) fn did(&self, did: &Did<'_>) {
@@ -92,10 +112,10 @@ impl Audit {
         line.insert("time".into(), jiff::Timestamp::now().to_string().into());
         let said = fields.iter().filter_map(|(name, value)| value.filter(|v| !v.is_empty()).map(|v| (*name, v)));
         line.extend(said.map(|(name, value)| (name.to_owned(), Value::from(value))));
-        match self.lines.try_send(line) {
-            Ok(()) => {}
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
-                self.missing.fetch_add(1, Ordering::Relaxed);
+        match self.0.waiting.as_ref().map(|waiting| waiting.try_send(line)) {
+            Some(Ok(())) => {}
+            Some(Err(TrySendError::Full(_) | TrySendError::Disconnected(_))) | None => {
+                self.0.missing.fetch_add(1, Ordering::Relaxed);
                 metrics::counter!("baton_audit_lines_dropped_total").increment(1);
             }
         }
@@ -251,6 +271,7 @@ fn write(mut log: Log, waiting: &Receiver<Map<String, Value>>, missing: &AtomicU
             metrics::counter!("baton_audit_lines_dropped_total").increment(count);
             tracing::error!(%error, lines = count, "The audit log cannot be written");
         }
+        thread::sleep(PAUSE);
     }
 }
 
@@ -292,6 +313,19 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).unwrap(), format!("{}\n", FILES + 2));
         assert_eq!(fs::read_to_string(dir.path().join("audit.log.1")).unwrap(), format!("{}\n", FILES + 1));
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), FILES + 1);
+    }
+
+    #[test]
+    fn the_last_to_go_waits_until_all_is_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("audit.log");
+        let audit = Audit::open(&path).unwrap();
+        let clone = audit.clone();
+        for n in 0..100 {
+            audit.refused("1.2.3.4:5", &n.to_string(), "denied", "not yours");
+        }
+        drop((audit, clone));
+        assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 100);
     }
 
     #[test]
