@@ -247,7 +247,11 @@ impl<'a> Reign<'a> {
                     metrics::histogram!("baton_commit_seconds").record(took.as_secs_f64());
                     Answer::Committed(result, took)
                 };
-                if small && self.under_way == 0 && self.took <= INLINE_WITHIN { self.run(job) } else { self.submit(job) }
+                if small && self.under_way == 0 && self.took <= INLINE_WITHIN {
+                    self.run(job)
+                } else {
+                    self.submit(job)
+                }
             }
         }
     }
