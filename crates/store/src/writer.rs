@@ -109,7 +109,9 @@ mod tests {
         writer.submit(|_| panic!("a job's own")).unwrap();
         let (answers, answered) = channel::<()>();
         // Whether it is still taken is up to when the thread ends.
-        let _ = writer.submit(move |_| drop(answers.send(())));
+        let _ = writer.submit(move |_| {
+            let _ = answers.send(());
+        });
         assert!(answered.recv().is_err());
         assert_eq!(writer.run(|_| ()), Err(Gone));
     }
