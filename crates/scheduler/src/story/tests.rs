@@ -5,7 +5,7 @@ mod lines;
 mod stage;
 
 use super::actor::Attached;
-use super::watch::unknown;
+use super::watch::{begin, confirm, end, unknown};
 use super::{StoryItem, Told};
 use domain::{AttemptNo, EventKind, Kind, StoryId, StreamName, TaskId};
 use stage::Stage;
@@ -165,6 +165,11 @@ async fn the_store_is_read_no_further_than_an_attempt_that_began_meanwhile() {
     stage.progress().await;
     let record = stage.story.read_record(id).unwrap();
     assert_eq!(record.events, 3);
+    let begun = begin(&stage.story, &record, StoryId::default(), end(&record), true).unwrap();
+    let (after, output) = (StoryId::default(), true);
+    let confirmed = confirm(&stage.story, record.clone(), begun, &mut follower, after, output).await.unwrap();
+    let (script, items) = confirmed.expect("the feed is there");
+    assert_eq!((script.bound, ids(&items)), (StoryId { event: 1, frame: 0 }, vec!["1.0".to_owned()]));
     assert_eq!(unknown(&stage.story, &record, &mut follower).await, Ok(Some(StoryId { event: 1, frame: 0 })));
     drop(open);
     let told = [follower.next().await, follower.next().await, follower.next().await];

@@ -65,26 +65,42 @@ async fn open(handle: &Handle, task: TaskId, after: StoryId, output: bool) -> Re
         let upto = bound.unwrap_or_else(|| end(&record));
         begin(h, &record, after, upto, output).map(|begun| (record, begun))
     };
-    let (record, mut begun) = handle.blocking(read).await??;
-    if bound.is_none() {
-        match unknown(handle, &record, &mut follower).await? {
-            // What was read is what there is.
-            Some(bound) if bound == end(&record) => {}
-            Some(bound) => begun = handle.blocking(move |h| begin(h, &record, after, bound, output)).await??,
-            None => return Ok((Phase::Behind, VecDeque::new())),
-        }
-    }
-    let (script, items) = begun;
-    Ok((Phase::Script(Box::new(script), follower), items.into()))
+    let (record, begun) = handle.blocking(read).await??;
+    let begun = if bound.is_some() {
+        Some(begun)
+    } else {
+        confirm(handle, record, begun, &mut follower, after, output).await?
+    };
+    Ok(match begun {
+        Some((script, items)) => (Phase::Script(Box::new(script), follower), items.into()),
+        None => (Phase::Behind, VecDeque::new()),
+    })
+}
+
+/// What was read up to the record's end, if the actor knew nothing of the task and it may be read so far; otherwise it is read
+/// again. `None`: attach again.
+pub(super) async fn confirm(
+    handle: &Handle,
+    record: Task,
+    begun: (Script, Vec<StoryItem>),
+    follower: &mut Follower,
+    after: StoryId,
+    output: bool,
+) -> Result<Option<(Script, Vec<StoryItem>)>> {
+    Ok(match unknown(handle, &record, follower).await? {
+        Some(bound) if bound == end(&record) => Some(begun),
+        Some(bound) => Some(handle.blocking(move |h| begin(h, &record, after, bound, output)).await??),
+        None => None,
+    })
 }
 
 /// The end of a story that nobody goes on telling.
-fn end(record: &Task) -> StoryId {
+pub(super) fn end(record: &Task) -> StoryId {
     StoryId { event: record.events, frame: 0 }
 }
 
 /// The script, and its first items.
-fn begin(
+pub(super) fn begin(
     handle: &Handle,
     record: &Task,
     after: StoryId,
