@@ -9,7 +9,7 @@ use tokio_stream::StreamExt;
 use wire::v1::{self, task_event::Event};
 
 /// Whoever follows a task waits as long as it takes; Ctrl-C is at hand.
-const PATIENCE: Duration = Duration::MAX;
+pub const PATIENCE: Duration = Duration::MAX;
 /// Between two tries to find the gateway again.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -29,9 +29,17 @@ pub async fn follow(
     gateway: &Client,
     id: &str,
     output: bool,
+    show: impl FnMut(&v1::TaskEvent) -> io::Result<()>,
+) -> Result<End, Failure> {
+    read(open(gateway, id, output).await?, id, show).await
+}
+
+/// As [`follow`], of a story that is open.
+pub async fn read(
+    mut story: client::Story,
+    id: &str,
     mut show: impl FnMut(&v1::TaskEvent) -> io::Result<()>,
 ) -> Result<End, Failure> {
-    let mut story = open(gateway, id, output).await?;
     while let Some(event) = story.next().await {
         let event = event?;
         show(&event)?;

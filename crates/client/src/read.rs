@@ -2,12 +2,12 @@
 
 use crate::{Client, Error, Result, v1};
 use futures_util::{
-    StreamExt as _,
+    StreamExt as _, TryStreamExt as _,
     stream::{self, BoxStream},
 };
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
-use tonic::{Response, Status, Streaming};
+use tonic::{Code, Response, Status, Streaming};
 use wire::Resume;
 
 /// Pauses between tries: the first is short for a connection that broke, the last bounds the load on a gateway that comes
@@ -33,6 +33,30 @@ impl Client {
         self.read(request).await
     }
 
+    /// Submits a task and follows it in the same call: it is on disk when this returns, and the story is as that of
+    /// [`Self::watch`]. A short task is back sooner so than by submit and watch one after the other.
+    ///
+    /// # Errors
+    /// As [`Self::submit`]; in the stream as of [`Self::watch`].
+    pub async fn run(&self, spec: v1::TaskSpec, output: bool) -> Result<(v1::TaskAccepted, Story)> {
+        let request = v1::RunTaskRequest { spec: Some(spec.clone()), output };
+        let mut told = match self.gateway.clone().run_task(request).await {
+            // A gateway of before there was this call.
+            Err(status) if status.code() == Code::Unimplemented => {
+                let accepted = self.submit(spec).await?;
+                let story = self.watch(&accepted.task_id, "", output).await?;
+                return Ok((accepted, story));
+            }
+            answer => self.answer(answer)?,
+        };
+        let first = told.message().await.and_then(|first| first.unwrap_or_default().into_accepted());
+        let accepted = first.map_err(|status| Error::of(&status, &self.url))?;
+        self.receipts.keep(&accepted);
+        let request = v1::WatchTaskRequest { task_id: accepted.task_id.clone(), after: String::new(), output };
+        let story = told.map(|answer| answer.and_then(v1::RunTaskResponse::into_event)).boxed();
+        Ok((accepted, self.go_on(request, story)))
+    }
+
     /// The bytes of one stream from an offset, following the attempt until its end if asked to. Once open, it survives the
     /// gateway's restarts.
     ///
@@ -56,9 +80,18 @@ impl Client {
 
     async fn read<R: Reading>(&self, request: R) -> Result<BoxStream<'static, Result<R::Item>>> {
         let stream = self.answer(request.clone().open(self).await)?;
+        Ok(self.go_on(request, stream.boxed()))
+    }
+
+    /// Reads on in a stream that is open.
+    fn go_on<R: Reading>(
+        &self,
+        request: R,
+        stream: BoxStream<'static, Result<R::Item, Status>>,
+    ) -> BoxStream<'static, Result<R::Item>> {
         let state = State::Open(Open::new(stream, PAUSE_FIRST));
         let reader = Reader { client: self.clone(), request, state, lost: None };
-        Ok(stream::unfold(reader, |mut reader| async { reader.next().await.map(|item| (item, reader)) }).boxed())
+        stream::unfold(reader, |mut reader| async { reader.next().await.map(|item| (item, reader)) }).boxed()
     }
 }
 
@@ -91,20 +124,20 @@ enum State<T> {
     /// To be tried again after this pause.
     Broken(Duration),
     /// The last item was passed on; the stream's own end is still to come.
-    Ending(Box<Streaming<T>>),
+    Ending(BoxStream<'static, Result<T, Status>>),
     Ended,
 }
 
 struct Open<T> {
-    stream: Box<Streaming<T>>,
+    stream: BoxStream<'static, Result<T, Status>>,
     since: Instant,
     /// How long to pause if it breaks at once.
     pause: Duration,
 }
 
 impl<T> Open<T> {
-    fn new(stream: Streaming<T>, pause: Duration) -> Self {
-        Self { stream: Box::new(stream), since: Instant::now(), pause }
+    fn new(stream: BoxStream<'static, Result<T, Status>>, pause: Duration) -> Self {
+        Self { stream, since: Instant::now(), pause }
     }
 
     /// Whether it held long enough to count as a connection.
@@ -120,11 +153,11 @@ impl<R: Reading> Reader<R> {
                 State::Ended => return None,
                 State::Ending(stream) => {
                     // Dropped before its end, it would be reset: HTTP/2 allows a connection only so many resets.
-                    let _ = timeout(END_WITHIN, stream.message()).await;
+                    let _ = timeout(END_WITHIN, stream.next()).await;
                     self.state = State::Ended;
                     return None;
                 }
-                State::Open(open) => match open.stream.message().await {
+                State::Open(open) => match open.stream.try_next().await {
                     Ok(Some(item)) => return Some(Ok(self.pass(item))),
                     Ok(None) => {
                         self.state = State::Ended;
@@ -144,7 +177,8 @@ impl<R: Reading> Reader<R> {
                     sleep(pause).await;
                     match self.request.clone().open(&self.client).await {
                         Ok(stream) => {
-                            self.state = State::Open(Open::new(stream.into_inner(), (pause * 2).min(PAUSE_LAST)));
+                            self.state =
+                                State::Open(Open::new(stream.into_inner().boxed(), (pause * 2).min(PAUSE_LAST)));
                             continue;
                         }
                         Err(status) => {

@@ -2,13 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use e2e::{Cluster, Process, eventually, skip};
+use e2e::{Cluster, Process, eventually, shell, skip};
 use rustix::process::Signal;
 use std::{
     fs,
     io::Write,
     process::{Command, Output, Stdio},
 };
+use tokio_stream::StreamExt as _;
+use wire::v1;
 
 fn run(cluster: &Cluster, args: &[&str]) -> Output {
     cluster.baton(&[&["run"], args].concat()).output().unwrap()
@@ -145,6 +147,27 @@ fn run_goes_on_while_gateway_and_scheduler_restart() {
     fs::write(gate, "").unwrap();
     assert_eq!(running.line(), "over");
     assert_eq!(running.ended().code(), Some(5), "{}", running.log());
+}
+
+#[tokio::test]
+async fn a_task_and_its_story_come_in_one_call_whether_the_task_is_new_or_not() {
+    let cluster = Cluster::start(1);
+    let spec = v1::TaskSpec { idempotency_key: "once".into(), ..shell("echo first") };
+    let told = async || {
+        let request = v1::RunTaskRequest { spec: Some(spec.clone()), output: true };
+        let stream = cluster.client().run_task(request).await.unwrap().into_inner();
+        stream.map(Result::unwrap).collect::<Vec<_>>().await
+    };
+    let first = told().await;
+    let accepted = first[0].clone().into_accepted().unwrap();
+    let watched = v1::WatchTaskRequest { task_id: accepted.task_id.clone(), output: true, ..Default::default() };
+    let watched = cluster.client().watch_task(watched).await.unwrap().into_inner();
+    let watched: Vec<_> = watched.map(Result::unwrap).collect().await;
+    for run in [first, told().await] {
+        assert_eq!(run[0].clone().into_accepted().unwrap().task_id, accepted.task_id);
+        let story: Vec<_> = run[1..].iter().map(|item| item.clone().into_event().unwrap()).collect();
+        assert_eq!(story, watched);
+    }
 }
 
 #[test]

@@ -5,12 +5,15 @@ use service::auth::{Need, Row};
 
 const SUBMIT: Need = Need::Scope(Scope::Submit);
 const READ: Need = Need::Scope(Scope::Read);
+/// Hands a task over, and looks at it.
+const RUN: Need = Need::Both(Scope::Submit, Scope::Read);
 const ADMIN: Need = Need::Scope(Scope::Admin);
 
 /// All RPCs; a test compares them with the proto.
 pub const RPC_SCOPES: &[Row] = &[
     Row::rpc("/orchestrator.v1.Gateway/SubmitTask", SUBMIT).changing(),
     Row::rpc("/orchestrator.v1.Gateway/SubmitTasks", SUBMIT).changing(),
+    Row::rpc("/orchestrator.v1.Gateway/RunTask", RUN).changing(),
     Row::rpc("/orchestrator.v1.Gateway/SubscribeProgress", READ),
     Row::rpc("/orchestrator.v1.Gateway/GetTask", READ),
     Row::rpc("/orchestrator.v1.Gateway/ListTasks", READ),

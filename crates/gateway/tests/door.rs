@@ -37,6 +37,7 @@ async fn without_a_scheduler_every_call_says_so() {
     let errors = [
         c.submit(named("x")).await.map(drop).unwrap_err(),
         c.submit_many(vec![named("x")]).await.map(drop).unwrap_err(),
+        c.run(named("x"), true).await.map(drop).unwrap_err(),
         c.get(ID).await.map(drop).unwrap_err(),
         c.list(list()).await.map(drop).unwrap_err(),
         c.cancel(ID, true).await.map(drop).unwrap_err(),
@@ -69,6 +70,7 @@ async fn wrong_input_needs_no_scheduler_to_be_refused() {
     let read = |task_id: &str, stream| v1::ReadOutputRequest { task_id: task_id.into(), stream, ..Default::default() };
     let table = [
         ("name: ", c.submit(named("")).await.map(drop)),
+        ("name: ", c.run(named(""), true).await.map(drop)),
         ("tasks: ", c.submit_many(Vec::new()).await.map(drop)),
         ("tasks: ", c.submit_many(vec![named("x"); 10_001]).await.map(drop)),
         ("tasks[1].name: ", c.submit_many(vec![named("x"), named("")]).await.map(drop)),
@@ -151,6 +153,60 @@ async fn a_submit_whose_call_broke_is_repeated_with_the_same_ids() {
     }
     door.close().await;
     running.stop().await;
+}
+
+/// Runs a task to its end through a gateway whose scheduler does as the script says; its id, and the ids of its events.
+async fn ran(scheduler: &Scheduler) -> (String, Vec<String>) {
+    let running = scheduler.start(any_port()).await;
+    let door = Door::open(running.addr).await;
+    let (accepted, story) = door.client.run(named("x"), true).await.unwrap();
+    let ids = story.map(|event| event.unwrap().id).collect().await;
+    door.close().await;
+    running.stop().await;
+    (accepted.task_id, ids)
+}
+
+#[tokio::test]
+async fn a_run_goes_on_as_a_watch_when_its_stream_breaks() {
+    let scheduler = Scheduler::new();
+    let (id, events) = ran(&scheduler).await;
+    assert_eq!(events, ["1.0", "2.0", "3.0"], "each event once, and the stream ends after the final one");
+    let script = scheduler.script.lock().unwrap();
+    assert_eq!(script.submits, [(vec![id], false)]);
+    assert_eq!(script.watches, ["1.0", "2.0"]);
+}
+
+#[tokio::test]
+async fn a_run_that_broke_before_it_was_accepted_is_repeated_as_a_submit_with_the_same_id() {
+    let scheduler = Scheduler::new();
+    scheduler.script.lock().unwrap().break_submits = 1;
+    let (id, events) = ran(&scheduler).await;
+    assert_eq!(events, ["1.0", "2.0", "3.0"]);
+    let script = scheduler.script.lock().unwrap();
+    assert_eq!(script.submits, [(vec![id.clone()], false), (vec![id], true)]);
+    assert_eq!(script.tasks.len(), 1);
+}
+
+#[tokio::test]
+async fn a_run_that_changed_nothing_is_repeated_with_a_new_id() {
+    let scheduler = Scheduler::new();
+    scheduler.script.lock().unwrap().refuse_submits = 1;
+    let (id, events) = ran(&scheduler).await;
+    assert_eq!(events.len(), 3);
+    let script = scheduler.script.lock().unwrap();
+    assert_eq!((script.submits.len(), &script.submits[1]), (2, &(vec![id.clone()], false)));
+    assert_ne!(script.submits[0].0, [id]);
+}
+
+#[tokio::test]
+async fn a_scheduler_of_before_there_were_runs_is_asked_to_submit_and_to_watch() {
+    let scheduler = Scheduler::new();
+    scheduler.script.lock().unwrap().old = true;
+    let (id, events) = ran(&scheduler).await;
+    assert_eq!(events, ["1.0", "2.0", "3.0"]);
+    let script = scheduler.script.lock().unwrap();
+    assert_eq!(script.submits, [(vec![id], false)]);
+    assert_eq!(script.watches, ["", "1.0", "2.0"]);
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ pub const SCOPES: &[Row] = &[
     Row::rpc("/orchestrator.v1.Scheduler/RegisterWorker", WORKER),
     Row::rpc("/orchestrator.v1.Scheduler/StreamOutput", WORKER),
     Row::rpc("/orchestrator.v1.Scheduler/Submit", SERVICE).changing(),
+    Row::rpc("/orchestrator.v1.Scheduler/Run", SERVICE).changing(),
     Row::rpc("/orchestrator.v1.Scheduler/GetTask", SERVICE),
     Row::rpc("/orchestrator.v1.Scheduler/ListTasks", SERVICE),
     Row::rpc("/orchestrator.v1.Scheduler/CancelTask", SERVICE).changing(),

@@ -12,6 +12,7 @@ mod output;
 mod packed;
 mod page;
 mod resume;
+mod run;
 mod spec;
 mod status;
 mod task;

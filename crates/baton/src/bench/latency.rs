@@ -87,8 +87,7 @@ fn back(done: Result<Result<Duration, Failure>, tokio::task::JoinError>) -> Resu
 
 /// One task, to its end.
 async fn once(client: &Client, spec: v1::TaskSpec) -> Result<(), Failure> {
-    let accepted = client.submit(spec).await?;
-    let mut story = client.watch(&accepted.task_id, "", false).await?;
+    let (_accepted, mut story) = client.run(spec, false).await?;
     while let Some(event) = story.next().await {
         event?;
     }

@@ -25,11 +25,11 @@ pub async fn run(gateway: &Client, args: Run) -> Result<ExitStatus, Failure> {
     let Run { options, quiet, command } = args;
     let spec = options.spec(command)?;
     let interrupts = ctrl_c::cancel_on_ctrl_c(gateway)?;
-    let accepted = handover::submit(gateway, spec).await?;
+    let (accepted, story) = handover::run(&gateway.clone().patience(follow::PATIENCE), spec).await?;
     interrupts.task_is(&accepted.task_id);
     Notes::new(quiet).accepted(&accepted);
     let mut reader_has_gone = false;
-    let end = follow::follow(gateway, &accepted.task_id, true, |event| {
+    let end = follow::read(story, &accepted.task_id, |event| {
         let written = follow::print_output(event);
         reader_has_gone = written.as_ref().is_err_and(|e| e.kind() == io::ErrorKind::BrokenPipe);
         written

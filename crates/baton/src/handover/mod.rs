@@ -16,6 +16,6 @@ mod window;
 pub use entry::HELP;
 pub use json::{Json, Rules};
 pub use lines::Lines;
-pub use repeat::submit;
+pub use repeat::{run, submit};
 pub use source::{Source, is_stdin};
 pub use window::send_all;

@@ -2,7 +2,7 @@
 
 use super::batch::Batch;
 use crate::failure::Failure;
-use client::{Client, Error};
+use client::{Client, Error, Story};
 use domain::Kind;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -23,14 +23,26 @@ pub struct Refusal {
 }
 
 /// Submits one task. Without an idempotency key it is given one that nobody else has, so that it can be repeated.
-pub async fn submit(gateway: &Client, mut spec: v1::TaskSpec) -> Result<v1::TaskAccepted, Failure> {
+pub async fn submit(gateway: &Client, spec: v1::TaskSpec) -> Result<v1::TaskAccepted, Failure> {
+    repeat(spec, |spec| gateway.submit(spec)).await
+}
+
+/// As [`submit`], with the task's story, output and all.
+pub async fn run(gateway: &Client, spec: v1::TaskSpec) -> Result<(v1::TaskAccepted, Story), Failure> {
+    repeat(spec, |spec| gateway.run(spec, true)).await
+}
+
+async fn repeat<T, F>(mut spec: v1::TaskSpec, call: impl Fn(v1::TaskSpec) -> F) -> Result<T, Failure>
+where
+    F: Future<Output = Result<T, Error>>,
+{
     if spec.idempotency_key.is_empty() {
         spec.idempotency_key = own_key()?;
     }
     let mut patience = Patience::new(true, false);
     loop {
-        match gateway.submit(spec.clone()).await {
-            Ok(accepted) => return Ok(accepted),
+        match call(spec.clone()).await {
+            Ok(done) => return Ok(done),
             Err(error) => {
                 if !patience.again(&error) {
                     return Err(Refusal { error, doubt: patience.doubt }.into());

@@ -24,12 +24,8 @@ pub fn ports() -> Vec<Port> {
 
 /// Who may make a call: a caller without any valid token, or one with this scope alone.
 pub fn may(need: Need, scope: Option<Scope>) -> bool {
-    match (need, scope) {
-        (Need::Open, _) => true,
-        (Need::Known | Need::Scope(_), None) => false,
-        (Need::Known, Some(_)) => true,
-        (Need::Scope(needed), Some(scope)) => [scope].into_iter().collect::<Scopes>().allow(needed),
-    }
+    let scopes = scope.into_iter().collect::<Scopes>();
+    need == Need::Open || (scope.is_some() && need.scopes().all(|needed| scopes.allow(needed)))
 }
 
 fn page() -> String {

@@ -17,6 +17,7 @@ mod queues;
 mod reach;
 mod resolve;
 mod retry;
+mod run;
 mod submit;
 mod subscribe;
 mod tokens;

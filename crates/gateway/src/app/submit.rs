@@ -16,7 +16,19 @@ const ALONE_FROM: usize = 256 * 1024;
 const TASK_BYTES: usize = limits::MESSAGE_BYTES - 64 * 1024;
 
 impl App {
-    pub(crate) async fn submit(&self, mut spec: TaskSpec) -> Result<TaskAccepted> {
+    pub(crate) async fn submit(&self, spec: TaskSpec) -> Result<TaskAccepted> {
+        let (entry, bytes) = self.checked(spec)?;
+        let accepted = if bytes < ALONE_FROM {
+            self.submitter.submit(entry).await?
+        } else {
+            self.submit_alone(entry, bytes).await?
+        };
+        submitted(&accepted);
+        Ok(accepted)
+    }
+
+    /// What goes on to the scheduler of a task that may be submitted, and its bytes.
+    pub(super) fn checked(&self, mut spec: TaskSpec) -> Result<(SubmitEntry, usize)> {
         if let Some(place) = service::trace::current() {
             spec.traceparent = place.to_string();
             spec.tracestate = service::trace::state();
@@ -28,15 +40,7 @@ impl App {
         reach::may_submit(&spec)?;
         let packed = wire::pack(&spec);
         wire::check_spec(spec)?;
-        let entry = self.entry(packed)?;
-        let accepted = if bytes < ALONE_FROM {
-            self.submitter.submit(entry).await?
-        } else {
-            self.submit_alone(entry, bytes).await?
-        };
-        count(1);
-        tracing::info!(task_id = accepted.task_id, "Task submitted");
-        Ok(accepted)
+        Ok((self.entry(packed)?, bytes))
     }
 
     async fn submit_alone(&self, entry: SubmitEntry, bytes: usize) -> Result<TaskAccepted> {
@@ -83,6 +87,12 @@ impl App {
         let id = self.ids.draw()?;
         Ok(SubmitEntry { task_id: id.to_string(), spec: Some(spec), caller: call::caller() })
     }
+}
+
+/// Counts and logs a task.
+pub(super) fn submitted(accepted: &TaskAccepted) {
+    count(1);
+    tracing::info!(task_id = accepted.task_id, "Task submitted");
 }
 
 fn check(spec: &Bytes) -> Result<()> {

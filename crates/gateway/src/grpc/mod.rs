@@ -21,6 +21,7 @@ impl Handlers {
 
 #[async_trait]
 impl v1::gateway_server::Gateway for Handlers {
+    type RunTaskStream = Stream<v1::RunTaskResponse>;
     type SubscribeProgressStream = Stream<v1::TaskProgress>;
     type WatchTaskStream = Stream<v1::TaskEvent>;
     type ReadOutputStream = Stream<v1::OutputChunk>;
@@ -34,6 +35,10 @@ impl v1::gateway_server::Gateway for Handlers {
         request: Request<v1::SubmitTasksRequest>,
     ) -> Result<Response<v1::SubmitTasksResponse>, Status> {
         one(self.0.submit_many(request.into_inner()).await)
+    }
+
+    async fn run_task(&self, request: Request<v1::RunTaskRequest>) -> Result<Response<Self::RunTaskStream>, Status> {
+        many(self.0.run(request.into_inner()).await)
     }
 
     async fn subscribe_progress(

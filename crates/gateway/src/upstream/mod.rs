@@ -2,6 +2,7 @@
 
 mod create;
 mod resume;
+mod run;
 mod tokens;
 mod watch;
 

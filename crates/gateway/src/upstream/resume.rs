@@ -2,7 +2,10 @@
 
 use super::{CALL_WITHIN, Upstream};
 use domain::{Error, Kind, Result};
-use futures_util::{Stream, stream};
+use futures_util::{
+    Stream, StreamExt as _, TryStreamExt as _,
+    stream::{self, BoxStream},
+};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 use tonic::{Response, Status, Streaming};
@@ -46,20 +49,20 @@ enum State<T> {
     /// To be tried again after this pause.
     Broken(Duration),
     /// The last item was passed on; the stream's own end is still to come.
-    Ending(Box<Streaming<T>>),
+    Ending(BoxStream<'static, Result<T, Status>>),
     Ended,
 }
 
 struct Open<T> {
-    stream: Box<Streaming<T>>,
+    stream: BoxStream<'static, Result<T, Status>>,
     since: Instant,
     /// How long to pause if it breaks at once.
     pause: Duration,
 }
 
 impl<T> Open<T> {
-    fn new(stream: Streaming<T>, pause: Duration) -> Self {
-        Self { stream: Box::new(stream), since: Instant::now(), pause }
+    fn new(stream: BoxStream<'static, Result<T, Status>>, pause: Duration) -> Self {
+        Self { stream, since: Instant::now(), pause }
     }
 
     /// Whether it held long enough to count as a connection.
@@ -79,8 +82,22 @@ impl Upstream {
         R::Item: Send + 'static,
     {
         let stream = self.answer(request.clone().open(self)).await?;
-        let reader = Reader { upstream: self.clone(), request, state: State::Open(Open::new(stream, PAUSE_FIRST)) };
-        Ok(stream::unfold(reader, |mut reader| async { reader.next().await.map(|item| (item, reader)) }))
+        Ok(self.go_on(request, Some(stream.boxed())))
+    }
+
+    /// A stream that another call has opened, or that is still to be opened.
+    pub(super) fn go_on<R: Reading>(
+        &self,
+        request: R,
+        open: Option<BoxStream<'static, Result<R::Item, Status>>>,
+    ) -> impl Stream<Item = Result<R::Item>> + Send + use<R>
+    where
+        R::Item: Send + 'static,
+    {
+        let broken = State::Broken(PAUSE_FIRST);
+        let state = open.map_or(broken, |stream| State::Open(Open::new(stream, PAUSE_FIRST)));
+        let reader = Reader { upstream: self.clone(), request, state };
+        stream::unfold(reader, |mut reader| async { reader.next().await.map(|item| (item, reader)) })
     }
 }
 
@@ -91,11 +108,11 @@ impl<R: Reading> Reader<R> {
                 State::Ended => return None,
                 State::Ending(stream) => {
                     // Dropped before its end, it would be reset: HTTP/2 allows a connection only so many resets.
-                    let _ = timeout(END_WITHIN, stream.message()).await;
+                    let _ = timeout(END_WITHIN, stream.next()).await;
                     self.state = State::Ended;
                     return None;
                 }
-                State::Open(open) => match open.stream.message().await {
+                State::Open(open) => match open.stream.try_next().await {
                     Ok(Some(item)) => return Some(Ok(self.pass(item))),
                     Ok(None) => {
                         self.state = State::Ended;
@@ -113,7 +130,8 @@ impl<R: Reading> Reader<R> {
                     let opened = timeout(CALL_WITHIN, self.request.clone().open(&self.upstream)).await;
                     match opened.unwrap_or_else(|_| Err(Status::unavailable("the scheduler does not answer"))) {
                         Ok(stream) => {
-                            self.state = State::Open(Open::new(stream.into_inner(), (pause * 2).min(PAUSE_LAST)));
+                            self.state =
+                                State::Open(Open::new(stream.into_inner().boxed(), (pause * 2).min(PAUSE_LAST)));
                             continue;
                         }
                         Err(status) => {

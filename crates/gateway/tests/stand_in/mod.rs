@@ -60,6 +60,8 @@ pub struct Script {
     pub submits: Vec<(Vec<String>, bool)>,
     /// Calls of Retry: (new id, old id, repeated). They break and are refused as submits are.
     pub retries: Vec<(String, String, bool)>,
+    /// The scheduler knows no Run yet.
+    pub old: bool,
     /// So many submits are carried out but answered by a broken call.
     pub break_submits: usize,
     /// So many submits are refused without a change, as after a clash of row keys.
@@ -137,6 +139,7 @@ fn refused(kind: domain::Kind, text: &str) -> Status {
 impl v1::scheduler_server::Scheduler for Scheduler {
     type RegisterWorkerStream = Answers<v1::TaskAssignment>;
     type StreamOutputStream = Answers<v1::OutputAcks>;
+    type RunStream = Answers<v1::RunTaskResponse>;
     type WatchTaskStream = Answers<v1::TaskEvent>;
     type ReadOutputStream = Answers<v1::OutputChunk>;
     type WatchTokensStream = Answers<v1::TokenTable>;
@@ -173,6 +176,25 @@ impl v1::scheduler_server::Scheduler for Scheduler {
         }
         script.break_off()?;
         Ok(Response::new(v1::SubmitResponse { tasks: accepted }))
+    }
+
+    /// Breaks after the first event.
+    async fn run(&self, request: Request<v1::RunRequest>) -> Answer<Self::RunStream> {
+        if self.script.lock().unwrap().old {
+            return Err(Status::unimplemented(""));
+        }
+        let v1::RunRequest { task, output } = request.into_inner();
+        let tasks = task.into_iter().collect();
+        let submitted = self.submit(Request::new(v1::SubmitRequest { tasks, ..Default::default() })).await?;
+        let accepted = submitted.into_inner().tasks.remove(0);
+        let task_id = accepted.task_id.clone();
+        let watched = v1::WatchTaskRequest { task_id, output, ..Default::default() };
+        let watched = self.watch_task(Request::new(watched)).await?.into_inner();
+        // It is no call of its own.
+        self.script.lock().unwrap().watches.clear();
+        let first = stream::iter([Ok(v1::RunTaskResponse::accepted(accepted))]);
+        let story = watched.map(|event| event.map(v1::RunTaskResponse::event));
+        Ok(Response::new(first.chain(story).boxed()))
     }
 
     async fn retry(&self, request: Request<v1::RetryRequest>) -> Answer<v1::TaskAccepted> {

@@ -16,6 +16,7 @@ mod queues;
 mod register;
 mod resolve;
 mod retry;
+mod run;
 mod submit;
 mod tokens;
 mod watch;
@@ -118,6 +119,7 @@ impl Bound {
 impl v1::scheduler_server::Scheduler for Door {
     type RegisterWorkerStream = Out<v1::TaskAssignment>;
     type StreamOutputStream = Out<v1::OutputAcks>;
+    type RunStream = Out<v1::RunTaskResponse>;
     type WatchTaskStream = Out<v1::TaskEvent>;
     type ReadOutputStream = Out<v1::OutputChunk>;
     type WatchTokensStream = Out<v1::TokenTable>;
@@ -137,11 +139,14 @@ impl v1::scheduler_server::Scheduler for Door {
     }
 
     async fn submit(&self, request: Request<v1::SubmitRequest>) -> Answer<v1::SubmitResponse> {
-        if let Some(note) = request.extensions().get::<Note>() {
-            let by = |caller: &str| (!caller.is_empty()).then(|| caller.to_owned());
-            request.get_ref().tasks.iter().for_each(|entry| note.add(entry.task_id.clone(), by(&entry.caller)));
-        }
+        submit::note(request.extensions(), &request.get_ref().tasks);
         answer(submit::submit(self, request.into_inner()).await)
+    }
+
+    async fn run(&self, request: Request<v1::RunRequest>) -> Answer<Out<v1::RunTaskResponse>> {
+        submit::note(request.extensions(), request.get_ref().task.as_slice());
+        let events = run::run(self, request.into_inner()).await.map_err(|e| wire::status(&e))?;
+        self.stream(events)
     }
 
     async fn get_task(&self, request: Request<v1::GetTaskRequest>) -> Answer<v1::Task> {

@@ -5,7 +5,9 @@ use super::Door;
 use crate::traced;
 use domain::{Error, Result, TraceContext, limits};
 use engine::{Accepted, NewTask};
+use service::auth::Note;
 use std::{sync::Arc, time::SystemTime};
+use tonic::Extensions;
 use wire::v1;
 
 pub(super) async fn submit(door: &Door, request: v1::SubmitRequest) -> Result<v1::SubmitResponse> {
@@ -38,6 +40,14 @@ pub(super) async fn submit(door: &Door, request: v1::SubmitRequest) -> Result<v1
         last.receipt = door.receipts.now();
     }
     Ok(v1::SubmitResponse { tasks })
+}
+
+/// For the audit log: which tasks, and for whom.
+pub(super) fn note(extensions: &Extensions, tasks: &[v1::SubmitEntry]) {
+    if let Some(note) = extensions.get::<Note>() {
+        let by = |caller: &str| (!caller.is_empty()).then(|| caller.to_owned());
+        tasks.iter().for_each(|entry| note.add(entry.task_id.clone(), by(&entry.caller)));
+    }
 }
 
 fn new_task(entry: v1::SubmitEntry) -> Result<NewTask> {

@@ -16,7 +16,7 @@ pub(super) async fn watch(
     Ok(door.story.watch(task, after, output).await?.map(|item| item.map(event)))
 }
 
-fn event(item: StoryItem) -> v1::TaskEvent {
+pub(super) fn event(item: StoryItem) -> v1::TaskEvent {
     let StoryItem { id, sequence, told } = item;
     match told {
         Told::Event(event) => wire::state_event(&event, sequence),

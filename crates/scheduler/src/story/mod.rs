@@ -116,6 +116,19 @@ impl Handle {
         watch::watch(self.clone(), task, after, output).await
     }
 
+    /// As [`Handle::watch`] from the beginning, for a task that will be submitted, which must not be known yet. Whoever asks
+    /// before the task is handed to the loop hears its story as it is told, without a look into the stores.
+    ///
+    /// # Errors
+    /// [`domain::Kind::Unavailable`]; in the stream as for [`Handle::watch`].
+    pub async fn expect(
+        &self,
+        task: TaskId,
+        output: bool,
+    ) -> Result<impl Stream<Item = Result<StoryItem>> + Send + use<>> {
+        watch::expect(self.clone(), task, output).await
+    }
+
     /// The frames of one stream that reach beyond `offset`, of this attempt or the latest, in order; with `follow` on
     /// until the attempt has ended, waiting for the first one if need be. The first frame may begin before `offset`.
     ///

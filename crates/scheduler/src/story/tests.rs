@@ -8,6 +8,7 @@ use super::actor::Attached;
 use super::watch::{begin, confirm, end, unknown};
 use super::{StoryItem, Told};
 use domain::{AttemptNo, EventKind, Kind, StoryId, StreamName, TaskId};
+use futures_util::StreamExt as _;
 use stage::Stage;
 use std::sync::mpsc::channel;
 
@@ -31,8 +32,9 @@ impl Dice {
 /// One random life of a task, with readers that attach at random moments.
 async fn live(seed: u64) {
     let mut dice = Dice(seed);
-    let mut stage = Stage::new(None).await;
-    let mut readers = Vec::new();
+    let output = dice.roll(2) == 0;
+    let (mut stage, first) = Stage::expected(output).await;
+    let mut readers = vec![(output, first)];
     for _ in 0..30 {
         match (dice.roll(12), stage.attempt()) {
             (0..=4, Some(no)) => drop(stage.write(no, 1 + dice.roll(4) as usize).await),
@@ -137,6 +139,17 @@ async fn a_reader_may_come_at_any_moment() {
         let all = seen.iter().any(|item| matches!(item.told, Told::Output(_)));
         assert_eq!(seen, if all { whole.clone() } else { events(&whole) }, "reader {number}");
     }
+}
+
+#[tokio::test]
+async fn who_expects_a_task_that_is_there_already_reads_it_as_others_do() {
+    let mut stage = Stage::new(None).await;
+    stage.dispatch().await;
+    let expected = stage.story.expect(stage.task.id, true).await.unwrap();
+    stage.write(FIRST, 1).await;
+    stage.finish(0).await;
+    let seen: Vec<StoryItem> = expected.map(Result::unwrap).collect().await;
+    assert_eq!(ids(&seen), ["1.0", "2.0", "2.1", "3.0"]);
 }
 
 #[tokio::test]

@@ -51,8 +51,27 @@ pub(super) async fn watch(
     output: bool,
 ) -> Result<impl Stream<Item = Result<StoryItem>> + Send + use<>> {
     let (phase, ready) = open(&handle, task, after, output).await?;
-    let watch = Watch { handle, task, output, after, ready, phase };
-    Ok(stream::try_unfold(watch, async |mut watch| Ok(watch.next().await?.map(|item| (item, watch)))))
+    Ok(told(Watch { handle, task, output, after, ready, phase }))
+}
+
+/// Attaches to a task that isn't there yet: all of its story comes by the feed, and nothing has to be read.
+pub(super) async fn expect(
+    handle: Handle,
+    task: TaskId,
+    output: bool,
+) -> Result<impl Stream<Item = Result<StoryItem>> + Send + use<>> {
+    let Attached { bound, follower } = handle.attach(task).await?;
+    let (after, ready) = (StoryId::default(), VecDeque::new());
+    let phase = match bound {
+        None => Phase::Feed { follower, read: after, position: 0 },
+        // It is there, after all.
+        Some(_) => Phase::Behind,
+    };
+    Ok(told(Watch { handle, task, output, after, ready, phase }))
+}
+
+fn told(watch: Watch) -> impl Stream<Item = Result<StoryItem>> + Send + use<> {
+    stream::try_unfold(watch, async |mut watch| Ok(watch.next().await?.map(|item| (item, watch))))
 }
 
 /// Attaches, then opens the script and reads on from `after`: in this order nothing falls in between.

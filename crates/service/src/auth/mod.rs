@@ -121,9 +121,8 @@ impl Inner {
             return Ok(None);
         }
         let caller = self.caller(headers, peer).map_err(|refused| self.counted(refused, peer))?;
-        match need {
-            Need::Scope(scope) if !caller.may(scope) => return Err(Refused::missing(scope, &caller)),
-            Need::Scope(_) | Need::Known | Need::Open => {}
+        if let Some(scope) = need.scopes().find(|scope| !caller.may(*scope)) {
+            return Err(Refused::missing(scope, &caller));
         }
         if let (Some(calls), Some(token)) = (&self.calls, caller.token()) {
             let paced = calls.lock().unwrap_or_else(PoisonError::into_inner).take(token, self.began.elapsed());

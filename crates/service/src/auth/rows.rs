@@ -13,6 +13,20 @@ pub enum Need {
     Known,
     /// A caller with this scope.
     Scope(Scope),
+    /// A caller with both scopes.
+    Both(Scope, Scope),
+}
+
+impl Need {
+    /// The scopes that a caller needs, all of them.
+    pub fn scopes(self) -> impl Iterator<Item = Scope> {
+        let (one, other) = match self {
+            Self::Open | Self::Known => (None, None),
+            Self::Scope(scope) => (Some(scope), None),
+            Self::Both(one, other) => (Some(one), Some(other)),
+        };
+        one.into_iter().chain(other)
+    }
 }
 
 /// A route or an RPC, and what it needs.

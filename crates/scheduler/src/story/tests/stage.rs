@@ -125,18 +125,35 @@ impl Stage {
     }
 
     pub async fn with(task: Task, gate: Gate) -> Self {
+        let mut stage = Self::empty(task, gate);
+        stage.accept().await;
+        stage
+    }
+
+    /// With a reader that was there before the task was.
+    pub async fn expected(output: bool) -> (Self, JoinHandle<Vec<StoryItem>>) {
+        let mut stage = Self::empty(accepted(None), None);
+        let items = stage.story.expect(stage.task.id, output).await.unwrap();
+        let reader = tokio::spawn(items.map(Result::unwrap).collect());
+        stage.accept().await;
+        (stage, reader)
+    }
+
+    fn empty(task: Task, gate: Gate) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut store = SqliteStore::open(dir.path()).unwrap();
         let epoch = store.begin().unwrap().epoch;
         let (story, actor) = raise(&dir, &store, gate);
         let inlet = inlet(&story);
         let (totals, under_way, held, word) = (Totals::default(), Vec::new(), None, StateWord::Queued);
-        let mut stage = Self { dir, store, epoch, story, actor, inlet, task, totals, under_way, held, word };
-        let tallies = vec![Tally { class: class(&stage.task), word, by: i64::try_from(stage.task.members()).unwrap() }];
-        stage.commit_all(vec![insert(&stage.task)], tallies);
-        let stamp = stage.task.accepted;
-        stage.publish(stamp, 0, EventKind::Accepted, Tail::default()).await;
-        stage
+        Self { dir, store, epoch, story, actor, inlet, task, totals, under_way, held, word }
+    }
+
+    async fn accept(&mut self) {
+        let by = i64::try_from(self.task.members()).unwrap();
+        let tallies = vec![Tally { class: class(&self.task), word: self.word, by }];
+        self.commit_all(vec![insert(&self.task)], tallies);
+        self.publish(self.task.accepted, 0, EventKind::Accepted, Tail::default()).await;
     }
 
     pub fn attempt(&self) -> Option<AttemptNo> {
