@@ -13,7 +13,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         // Ordered, so that one message has one encoding: idempotency keys hash it.
         .btree_map(".")
         .extern_path(".orchestrator.v1.SubmitTasksRequest", "crate::packed::SubmitTasksRequest")
+        .extern_path(".orchestrator.v1.SubmitTasksResponse", "crate::packed::SubmitTasksResponse")
         .extern_path(".orchestrator.v1.SubmitEntry", "crate::packed::SubmitEntry")
+        .extern_path(".orchestrator.v1.SubmitResponse", "crate::packed::SubmitResponse")
         .bytes(".orchestrator.v1.OutputFrame.data")
         .bytes(".orchestrator.v1.OutputEvent.data")
         .bytes(".orchestrator.v1.OutputChunk.data")

@@ -28,7 +28,7 @@ impl Client {
     /// # Errors
     /// As [`Self::submit`].
     pub async fn submit_packed(&self, request: v1::SubmitTasksRequest) -> Result<Vec<v1::TaskAccepted>> {
-        let accepted = self.answer(self.gateway.clone().submit_tasks(request).await)?.tasks;
+        let accepted = self.answer(self.gateway.clone().submit_tasks(request).await)?.accepted()?;
         accepted.last().into_iter().for_each(|last| self.receipts.keep(last));
         Ok(accepted)
     }

@@ -22,7 +22,7 @@ fn lines(witness: &Path) -> usize {
 async fn submit_load(cluster: &Cluster, witness: &Path) -> Vec<String> {
     let tasks: Vec<_> = (0..LOAD).map(|_| witnessed(witness)).collect();
     let answer = cluster.client().submit_tasks(v1::SubmitTasksRequest::from(tasks)).await.unwrap().into_inner();
-    answer.tasks.into_iter().map(|t| t.task_id).collect()
+    answer.accepted().unwrap().into_iter().map(|t| t.task_id).collect()
 }
 
 /// Every task is completed, and ran once. An attempt whose order was lost on its way never ran: it doesn't count.

@@ -36,7 +36,8 @@ fn works(cluster: &Cluster, what: &str) -> Vec<String> {
     runtime().block_on(async {
         let mut gateway = cluster.client();
         let tasks: Vec<_> = (0..TASKS).map(|n| shell(&format!("echo {n} out; echo {n} err >&2"))).collect();
-        let accepted = gateway.submit_tasks(v1::SubmitTasksRequest::from(tasks)).await.unwrap().into_inner().tasks;
+        let accepted =
+            gateway.submit_tasks(v1::SubmitTasksRequest::from(tasks)).await.unwrap().into_inner().accepted().unwrap();
         let mut ids: Vec<String> = accepted.into_iter().map(|task| task.task_id).collect();
         for (number, id) in ids.iter().enumerate() {
             let (task, output) = finished_with_output(&gateway, id).await;

@@ -378,11 +378,11 @@ impl<'a> Reign<'a> {
 
     /// Lets the effects of a durable batch happen, in order.
     async fn release(&mut self, effects: Vec<Effect>) {
-        let (mut events, mut waits) = (Vec::with_capacity(effects.len()), Vec::new());
+        let (mut events, mut waits, mut replies) = (Vec::with_capacity(effects.len()), Vec::new(), Vec::new());
         let mut orders: std::collections::BTreeMap<SessionId, Vec<Order>> = std::collections::BTreeMap::new();
         for effect in effects {
             match effect {
-                Effect::Reply(caller, reply) => self.replies.answer(caller, reply),
+                Effect::Reply(caller, reply) => replies.push((caller, reply)),
                 Effect::Publish { event, tail } => events.push((event, tail)),
                 Effect::Waited(waited) => waits.push(waited),
                 Effect::Order(session, order) => orders.entry(session).or_default().push(order),
@@ -400,8 +400,12 @@ impl<'a> Reign<'a> {
         if !events.is_empty() {
             self.story.publish(events).await;
         }
+        // The callers last: workers begin meanwhile, and who waits for a story finds it told when he is answered.
         for (session, orders) in orders {
             self.send(session, orders);
+        }
+        for (caller, reply) in replies {
+            self.replies.answer(caller, reply);
         }
     }
 

@@ -25,7 +25,7 @@ pub use error::{error, http_status, status};
 pub use event::{ProgressView, output_event, state_event};
 pub use explain::v1_explained;
 pub use output::{chunk, stream_name};
-pub use packed::{pack, traced, unpack};
+pub use packed::{pack, traced, unpack, unpack_accepted};
 pub use page::{page_request, page_response};
 pub use resume::{Resume, broken, unsent};
 pub use spec::{check_spec, spec};
@@ -36,7 +36,7 @@ pub use token::{new_token, token, token_id, v1_token, v1_token_record};
 /// Generated from `proto/orchestrator/v1`.
 #[allow(clippy::all, clippy::pedantic, missing_docs)]
 pub mod v1 {
-    pub use crate::packed::{SubmitEntry, SubmitTasksRequest};
+    pub use crate::packed::{SubmitEntry, SubmitResponse, SubmitTasksRequest, SubmitTasksResponse};
     tonic::include_proto!("orchestrator.v1");
 }
 

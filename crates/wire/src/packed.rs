@@ -1,5 +1,5 @@
-//! Specs that travel in bulk: encoded, as they came and as they go on. Whoever passes them on needn't build them again, and
-//! what it doesn't know of them stays.
+//! What travels in bulk – specs on their way in, and what is answered of each – encoded, as it came and as it goes on. Whoever
+//! passes it on needn't build it again, and what it doesn't know of it stays.
 //!
 //! On the wire they are what the proto says: a message inside another is its bytes with their length before them.
 
@@ -28,6 +28,46 @@ pub struct SubmitEntry {
     /// Who asked the gateway for it; empty if nobody had to say who he is.
     #[prost(string, tag = "3")]
     pub caller: String,
+}
+
+/// `orchestrator.v1.SubmitResponse`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct SubmitResponse {
+    /// Each an encoded `TaskAccepted`.
+    #[prost(bytes = "bytes", repeated, tag = "1")]
+    pub tasks: Vec<Bytes>,
+}
+
+/// `orchestrator.v1.SubmitTasksResponse`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct SubmitTasksResponse {
+    /// Each an encoded `TaskAccepted`.
+    #[prost(bytes = "bytes", repeated, tag = "1")]
+    pub tasks: Vec<Bytes>,
+}
+
+impl From<Vec<v1::TaskAccepted>> for SubmitResponse {
+    fn from(tasks: Vec<v1::TaskAccepted>) -> Self {
+        Self { tasks: tasks.iter().map(|task| task.encode_to_vec().into()).collect() }
+    }
+}
+
+impl SubmitTasksResponse {
+    /// What is answered of each task.
+    ///
+    /// # Errors
+    /// As [`unpack_accepted`].
+    pub fn accepted(self) -> Result<Vec<v1::TaskAccepted>> {
+        self.tasks.into_iter().map(unpack_accepted).collect()
+    }
+}
+
+/// Decodes what is answered of a task.
+///
+/// # Errors
+/// [`domain::Kind::Internal`]: the bytes are none.
+pub fn unpack_accepted(accepted: Bytes) -> Result<v1::TaskAccepted> {
+    v1::TaskAccepted::decode(accepted).map_err(|error| Error::internal(format!("no answer to a submit: {error}")))
 }
 
 impl From<Vec<v1::TaskSpec>> for SubmitTasksRequest {

@@ -113,7 +113,8 @@ async fn submit(cluster: &Cluster, files: &[PathBuf], witness: &Path) -> Vec<Job
         }
     }
     let answer = cluster.client().submit_tasks(v1::SubmitTasksRequest::from(tasks)).await;
-    let accepted = answer.unwrap_or_else(|status| panic!("submit: {status}")).into_inner().tasks;
+    let accepted = answer.unwrap_or_else(|status| panic!("submit: {status}")).into_inner().accepted();
+    let accepted = accepted.unwrap_or_else(|error| panic!("submit: {error}"));
     for (job, accepted) in jobs.iter_mut().zip(accepted) {
         job.id = accepted.task_id;
     }

@@ -92,7 +92,10 @@ pub(super) async fn submit(gateway: &Gateway, tasks: Vec<v1::TaskSpec>) -> Vec<S
     loop {
         let request = v1::SubmitTasksRequest::from(tasks.clone());
         match gateway.clone().submit_tasks(request).await {
-            Ok(response) => return response.into_inner().tasks.into_iter().map(|task| task.task_id).collect(),
+            Ok(response) => {
+                let accepted = response.into_inner().accepted().unwrap_or_else(|error| panic!("submit: {error}"));
+                return accepted.into_iter().map(|task| task.task_id).collect();
+            }
             Err(status) => {
                 assert!(away(&status) || is_unknown(&status), "submit: {status:?}");
                 assert!(began.elapsed() < ANSWERED_WITHIN, "submit is never answered: {status:?}");

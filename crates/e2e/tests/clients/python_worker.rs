@@ -111,7 +111,7 @@ fn a_cancel_and_a_timeout_reach_python_handlers_and_those_that_ignore_them_keep_
         assert_eq!(cancel(&id).await, "cancelled");
         let held: Vec<_> = (0..4).map(|_| handler("share", b"late")).collect();
         let request = v1::SubmitTasksRequest::from(held);
-        let ids = cluster.client().submit_tasks(request).await.unwrap().into_inner().tasks;
+        let ids = cluster.client().submit_tasks(request).await.unwrap().into_inner().accepted().unwrap();
         ran(&witness_file(&cluster), 7);
         fs::write(gate_file(&cluster), "").unwrap();
         for id in ids {

@@ -23,7 +23,14 @@ async fn submit(gateway: &Gateway) -> Vec<(String, Vec<u8>)> {
     let payloads = ["early", "late"].iter().flat_map(|when| (0..HALF).map(move |n| format!("{when} {n}").into_bytes()));
     let payloads: Vec<Vec<u8>> = payloads.collect();
     let tasks: Vec<_> = payloads.iter().map(|payload| handler("share", payload)).collect();
-    let accepted = gateway.clone().submit_tasks(v1::SubmitTasksRequest::from(tasks)).await.unwrap().into_inner().tasks;
+    let accepted = gateway
+        .clone()
+        .submit_tasks(v1::SubmitTasksRequest::from(tasks))
+        .await
+        .unwrap()
+        .into_inner()
+        .accepted()
+        .unwrap();
     accepted.into_iter().map(|task| task.task_id).zip(payloads).collect()
 }
 

@@ -176,7 +176,14 @@ async fn a_collector_that_is_away_costs_spans_and_nothing_else() {
     cluster.start_worker(0);
     let gateway = cluster.client();
     let tasks = vec![shell("true"); 300];
-    let ids = gateway.clone().submit_tasks(v1::SubmitTasksRequest::from(tasks)).await.unwrap().into_inner().tasks;
+    let ids = gateway
+        .clone()
+        .submit_tasks(v1::SubmitTasksRequest::from(tasks))
+        .await
+        .unwrap()
+        .into_inner()
+        .accepted()
+        .unwrap();
     let last = finished(&gateway, &ids[299].task_id).await;
     assert_eq!(last.status(), v1::TaskStatus::Completed);
     eventually("dropped spans to be counted", || {

@@ -113,7 +113,8 @@ async fn send(upstream: &Upstream, batch: Vec<Waiting>, patient: bool, ids: &Ids
         return;
     }
     let entries = batch.iter().map(|waiting| waiting.entry.clone()).collect();
-    match upstream.submit(entries, false, patient, ids).await {
+    let accepted = upstream.submit(entries, false, patient, ids).await;
+    match accepted.and_then(|all| all.into_iter().map(wire::unpack_accepted).collect::<Result<Vec<_>>>()) {
         Ok(accepted) => {
             // Of those accepted together the last one has the receipt; these callers don't know each other.
             let receipt = accepted.last().map(|last| last.receipt.clone()).unwrap_or_default();
@@ -124,8 +125,8 @@ async fn send(upstream: &Upstream, batch: Vec<Waiting>, patient: bool, ids: &Ids
         // A call is all or none, but its callers don't know each other: each is asked for alone.
         Err(error) if batch.len() > 1 && is_about_one(&error) => {
             let alone = batch.into_iter().map(|waiting| async move {
-                let accepted = upstream.submit(vec![waiting.entry.clone()], false, patient, ids).await;
-                answer(waiting, accepted.and_then(|mut all| all.pop().ok_or_else(|| Error::internal("no answer"))));
+                let accepted = upstream.submit_one(waiting.entry.clone(), patient, ids).await;
+                answer(waiting, accepted);
             });
             alone.collect::<FuturesUnordered<_>>().collect::<()>().await;
         }

@@ -45,8 +45,7 @@ impl App {
 
     async fn submit_alone(&self, entry: SubmitEntry, bytes: usize) -> Result<TaskAccepted> {
         let _room = self.submitter.room(bytes)?;
-        let accepted = self.upstream.submit(vec![entry], false, self.patience.is_worthwhile(), &self.ids).await?;
-        accepted.into_iter().next().ok_or_else(|| Error::internal("the scheduler did not answer"))
+        self.upstream.submit_one(entry, self.patience.is_worthwhile(), &self.ids).await
     }
 
     pub(crate) async fn submit_many(&self, request: SubmitTasksRequest) -> Result<SubmitTasksResponse> {
@@ -76,9 +75,10 @@ impl App {
                 *spec = wire::traced(spec, place, state.clone());
             }
         }
+        let first = entries.first().map(|entry| entry.task_id.clone());
         let tasks = self.upstream.submit(entries, brief, self.patience.is_worthwhile(), &self.ids).await?;
         count(tasks.len());
-        tracing::info!(count = tasks.len(), first_task_id = tasks.first().map(|t| &*t.task_id), "Tasks submitted");
+        tracing::info!(count = tasks.len(), first_task_id = first, "Tasks submitted");
         Ok(SubmitTasksResponse { tasks })
     }
 

@@ -182,7 +182,7 @@ pub(super) async fn batch(
 ) -> Result<(Receipt, Json<AcceptedTasks>), Refusal> {
     let specs: Vec<_> = tasks.into_iter().map(Spec::wire).collect::<Result<_, _>>()?;
     let agents: Vec<_> = specs.iter().map(|spec| spec.worker.clone()).collect();
-    let accepted = app.submit_many(specs.into()).await?.tasks;
+    let accepted = app.submit_many(specs.into()).await?.accepted()?;
     // Of tasks accepted together the last has it.
     let receipt = accepted.last().map_or_else(|| Receipt(String::new()), Receipt::of);
     let tasks = accepted.into_iter().zip(agents).map(|(accepted, agent)| Accepted::new(accepted, agent)).collect();

@@ -6,6 +6,7 @@
 use super::{CALL_WITHIN, Upstream};
 use crate::app::Ids;
 use domain::{Error, Kind, Result};
+use prost::bytes::Bytes;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 use tonic::{Response, Status};
@@ -66,14 +67,20 @@ enum Tried<T> {
 }
 
 impl Upstream {
-    /// Submits these tasks: all or none. `patient` waits for a scheduler that is not there.
+    /// Submits a task. `patient` waits for a scheduler that is not there.
+    pub(crate) async fn submit_one(&self, task: SubmitEntry, patient: bool, ids: &Ids) -> Result<TaskAccepted> {
+        let accepted = self.submit(vec![task], false, patient, ids).await?.pop();
+        wire::unpack_accepted(accepted.unwrap_or_default())
+    }
+
+    /// Submits these tasks: all or none. Each answer is an encoded `TaskAccepted`. `patient` waits for a scheduler that is not there.
     pub(crate) async fn submit(
         &self,
         tasks: Vec<SubmitEntry>,
         brief: bool,
         patient: bool,
         ids: &Ids,
-    ) -> Result<Vec<TaskAccepted>> {
+    ) -> Result<Vec<Bytes>> {
         let asked = tasks.len();
         let request = SubmitRequest { tasks, repeated_call: false, brief };
         let accepted = self.create(request, patient, ids).await?.tasks;

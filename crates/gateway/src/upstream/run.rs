@@ -48,8 +48,8 @@ impl Creating for Running {
 impl Running {
     async fn alone(self, upstream: &Upstream) -> Result<Response<(TaskAccepted, Option<Told>)>, Status> {
         let request = SubmitRequest { tasks: vec![self.entry], repeated_call: self.repeated, brief: false };
-        let mut answer = upstream.calls().submit(request).await?.into_inner();
-        let accepted = answer.tasks.pop().ok_or_else(|| Status::internal("the scheduler did not answer"))?;
+        let answer = upstream.calls().submit(request).await?.into_inner().tasks.pop();
+        let accepted = wire::unpack_accepted(answer.unwrap_or_default()).map_err(|error| wire::status(&error))?;
         Ok(Response::new((accepted, None)))
     }
 }

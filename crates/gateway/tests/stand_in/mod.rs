@@ -175,7 +175,7 @@ impl v1::scheduler_server::Scheduler for Scheduler {
             script.tasks.insert(task_id, spec);
         }
         script.break_off()?;
-        Ok(Response::new(v1::SubmitResponse { tasks: accepted }))
+        Ok(Response::new(accepted.into()))
     }
 
     /// Breaks after the first event.
@@ -186,7 +186,7 @@ impl v1::scheduler_server::Scheduler for Scheduler {
         let v1::RunRequest { task, output } = request.into_inner();
         let tasks = task.into_iter().collect();
         let submitted = self.submit(Request::new(v1::SubmitRequest { tasks, ..Default::default() })).await?;
-        let accepted = submitted.into_inner().tasks.remove(0);
+        let accepted = wire::unpack_accepted(submitted.into_inner().tasks.remove(0)).unwrap();
         let task_id = accepted.task_id.clone();
         let watched = v1::WatchTaskRequest { task_id, output, ..Default::default() };
         let watched = self.watch_task(Request::new(watched)).await?.into_inner();

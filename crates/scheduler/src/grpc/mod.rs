@@ -140,7 +140,7 @@ impl v1::scheduler_server::Scheduler for Door {
 
     async fn submit(&self, request: Request<v1::SubmitRequest>) -> Answer<v1::SubmitResponse> {
         submit::note(request.extensions(), &request.get_ref().tasks);
-        answer(submit::submit(self, request.into_inner()).await)
+        answer(submit::submit(self, request.into_inner()).await.map(v1::SubmitResponse::from))
     }
 
     async fn run(&self, request: Request<v1::RunRequest>) -> Answer<Out<v1::RunTaskResponse>> {

@@ -15,7 +15,7 @@ pub(super) async fn run(
     let id = wire::task_id(&entry.task_id)?;
     let expected = door.story.expect(id, output).await?;
     let submitted = v1::SubmitRequest { tasks: vec![entry], repeated_call: false, brief: false };
-    let accepted = submit::submit(door, submitted).await?.tasks.pop();
+    let accepted = submit::submit(door, submitted).await?.pop();
     let accepted = accepted.ok_or_else(|| Error::internal("the loop did not answer"))?;
     let real = wire::task_id(&accepted.task_id)?;
     let story = if real == id {

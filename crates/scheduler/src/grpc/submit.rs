@@ -10,7 +10,7 @@ use std::{sync::Arc, time::SystemTime};
 use tonic::Extensions;
 use wire::v1;
 
-pub(super) async fn submit(door: &Door, request: v1::SubmitRequest) -> Result<v1::SubmitResponse> {
+pub(super) async fn submit(door: &Door, request: v1::SubmitRequest) -> Result<Vec<v1::TaskAccepted>> {
     let v1::SubmitRequest { tasks, repeated_call, brief } = request;
     if tasks.len() > limits::BATCH_TASKS {
         return Err(Error::field("tasks", format!("has over {} entries", limits::BATCH_TASKS)));
@@ -39,7 +39,7 @@ pub(super) async fn submit(door: &Door, request: v1::SubmitRequest) -> Result<v1
     if let Some(last) = tasks.last_mut() {
         last.receipt = door.receipts.now();
     }
-    Ok(v1::SubmitResponse { tasks })
+    Ok(tasks)
 }
 
 /// For the audit log: which tasks, and for whom.

@@ -92,7 +92,7 @@ impl Rig {
             vec![v1::SubmitEntry { task_id: id.to_string(), spec: Some(wire::pack(&spec)), ..Default::default() }];
         let request = v1::SubmitRequest { tasks, ..Default::default() };
         let accepted = self.door.submit(tonic::Request::new(request)).await.unwrap().into_inner();
-        assert_eq!(accepted.tasks[0].task_id, id.to_string());
+        assert_eq!(wire::unpack_accepted(accepted.tasks[0].clone()).unwrap().task_id, id.to_string());
         id
     }
 

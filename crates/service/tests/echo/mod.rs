@@ -112,6 +112,7 @@ type Answer<T> = Result<Response<T>, Status>;
 
 #[async_trait]
 impl v1::gateway_server::Gateway for Echo {
+    type RunTaskStream = Stream<v1::RunTaskResponse>;
     type SubscribeProgressStream = Stream<v1::TaskProgress>;
     type WatchTaskStream = Stream<v1::TaskEvent>;
     type ReadOutputStream = Stream<v1::OutputChunk>;
@@ -134,6 +135,9 @@ impl v1::gateway_server::Gateway for Echo {
     }
     async fn submit_tasks(&self, _: Request<v1::SubmitTasksRequest>) -> Answer<v1::SubmitTasksResponse> {
         Ok(Response::new(Default::default()))
+    }
+    async fn run_task(&self, _: Request<v1::RunTaskRequest>) -> Answer<Self::RunTaskStream> {
+        Ok(Response::new(stream::empty().boxed()))
     }
     async fn subscribe_progress(&self, _: Request<v1::ProgressRequest>) -> Answer<Self::SubscribeProgressStream> {
         Ok(Response::new(stream::empty().boxed()))

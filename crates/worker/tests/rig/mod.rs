@@ -251,6 +251,7 @@ fn no<T>() -> Result<Response<T>, Status> {
 impl server::Scheduler for Door {
     type RegisterWorkerStream = Out<v1::TaskAssignment>;
     type StreamOutputStream = Out<v1::OutputAcks>;
+    type RunStream = Out<v1::RunTaskResponse>;
     type WatchTaskStream = Out<v1::TaskEvent>;
     type ReadOutputStream = Out<v1::OutputChunk>;
     type WatchTokensStream = Out<v1::TokenTable>;
@@ -275,6 +276,9 @@ impl server::Scheduler for Door {
     }
 
     async fn submit(&self, _: Request<v1::SubmitRequest>) -> Result<Response<v1::SubmitResponse>, Status> {
+        no()
+    }
+    async fn run(&self, _: Request<v1::RunRequest>) -> Result<Response<Self::RunStream>, Status> {
         no()
     }
     async fn get_task(&self, _: Request<v1::GetTaskRequest>) -> Result<Response<v1::Task>, Status> {

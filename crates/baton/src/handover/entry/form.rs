@@ -23,7 +23,7 @@ pub struct Entry {
     pub stdin: Option<String>,
     pub stdin_base64: Option<String>,
     pub handler: Option<String>,
-    pub payload: Option<Box<RawValue>>,
+    pub payload: Option<Payload>,
     pub payload_base64: Option<String>,
     pub timeout: Option<String>,
     pub timeout_secs: Option<i32>,
@@ -41,6 +41,21 @@ pub struct Entry {
     pub run_at_ms: Option<i64>,
     pub delay: Option<String>,
     pub start_within_ms: Option<i64>,
+}
+
+/// A payload: a string is its text, anything else is passed as it is written.
+pub struct Payload(pub String);
+
+impl<'de> Deserialize<'de> for Payload {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let json = <&RawValue>::deserialize(from)?.get();
+        let text = json.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+        match text {
+            Some(plain) if !plain.contains('\\') => Ok(Self(plain.to_owned())),
+            Some(_) => serde_json::from_str(json).map(Self).map_err(de::Error::custom),
+            None => Ok(Self(json.to_owned())),
+        }
+    }
 }
 
 /// The protocol's form of a command.

@@ -2,14 +2,13 @@
 
 use super::{
     base64,
-    form::{Array, Docker, Entry, Shell},
+    form::{Array, Docker, Entry, Payload, Shell},
 };
 use crate::{
     duration, on_lost,
     task_options::{Defaults, name_of},
     when,
 };
-use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use wire::v1::{self, task_spec::Run};
 
@@ -48,7 +47,7 @@ impl Entry {
             delay,
             start_within_ms,
         } = self;
-        let payload = bytes("payload", payload.as_deref().map(text_of).transpose()?, payload_base64)?;
+        let payload = bytes("payload", payload.map(|Payload(text)| text), payload_base64)?;
         let stdin = bytes("stdin", stdin, stdin_base64)?;
         let command = Command { command, args, shell, env, working_dir, stdin };
         let (run, name) = match docker {
@@ -202,15 +201,6 @@ fn program(args: Vec<String>) -> Result<(String, Vec<String>), String> {
 
 fn some(text: String) -> Option<String> {
     if text.is_empty() { None } else { Some(text) }
-}
-
-/// A string is text; anything else is passed as it is written.
-fn text_of(json: &RawValue) -> Result<String, String> {
-    let text = json.get();
-    if text.starts_with('"') {
-        return serde_json::from_str(text).map_err(|error| format!("payload: {error}"));
-    }
-    Ok(text.to_owned())
 }
 
 fn bytes(field: &str, text: Option<String>, base64: Option<String>) -> Result<Option<Vec<u8>>, String> {
