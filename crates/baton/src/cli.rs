@@ -17,9 +17,9 @@ pub struct Cli {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 ok, 1 error, 2 usage, 3 no gateway, 4 not found; of `run` the task's own (128+n for signal n),
-124 timed out, 130 cancelled, 141 nobody reads its output; of `watch`, `submit --wait` and `retry --wait` 0 if all
-completed, else 1, 130 after Ctrl-C.
+Exit codes: 0 ok, 1 error, 2 usage, 3 no gateway, 4 not found.
+Of `run`: the task's own (128+n for signal n), 124 timed out, 130 cancelled, 141 nobody reads it.
+Of `watch`, `submit --wait` and `retry --wait`: 0 if all completed, else 1; 130 after Ctrl-C.
 
 First steps: `baton dev` in one terminal, `baton run -- echo hello` in another.";
 

@@ -30,9 +30,14 @@ impl Pace {
         self.seen = self.seen.saturating_add(1);
     }
 
+    /// Whether tasks run for so short that a message more would be felt.
+    pub fn is_short(&self) -> bool {
+        self.seen >= SAMPLES && u128::from(self.average) < SHORT.as_nanos()
+    }
+
     /// How many starts may be held beyond the free ones of `slots`, at most `max`.
     pub fn window(&self, slots: u32, max: u32) -> u32 {
-        if self.seen < SAMPLES || u128::from(self.average) >= SHORT.as_nanos() {
+        if !self.is_short() {
             return 0;
         }
         let fit = AHEAD.as_nanos() * u128::from(slots) / u128::from(self.average.max(1));

@@ -10,6 +10,10 @@ const MESSAGE: usize = 4 * 1024 * 1024;
 /// at the same time.
 const REPORTS: usize = 512;
 
+/// Starts alone wait so long for what follows where tasks run for a few milliseconds: most have ended by then, and one message
+/// and one commit tell both.
+const STARTS_WAIT: Duration = Duration::from_millis(5);
+
 /// Reports that aren't acknowledged. Bounded by what is held: at most a start, a progress and an end of each attempt.
 #[derive(Debug, Default)]
 pub(crate) struct Reports {
@@ -17,6 +21,8 @@ pub(crate) struct Reports {
     said: VecDeque<Report>,
     /// Not yet said in this session.
     unsaid: VecDeque<(AttemptId, ReportKind)>,
+    /// Since when starts, and nothing else, are unsaid.
+    starts_since: Option<Monotonic>,
     /// The last number given in this session.
     last: u64,
 }
@@ -28,11 +34,25 @@ impl Reports {
         for report in said.into_iter().rev() {
             self.unsaid.push_front((report.attempt, report.kind));
         }
+        self.starts_since = None;
         self.last = 0;
     }
 
     fn push(&mut self, attempt: AttemptId, kind: ReportKind) {
+        self.starts_since = None;
         self.unsaid.push_back((attempt, kind));
+    }
+
+    fn push_start(&mut self, now: Monotonic, attempt: AttemptId) {
+        if self.unsaid.is_empty() {
+            self.starts_since = Some(now);
+        }
+        self.unsaid.push_back((attempt, ReportKind::Started));
+    }
+
+    /// Until when what is unsaid may wait.
+    fn starts_due(&self) -> Option<Monotonic> {
+        self.starts_since.map(|since| since + STARTS_WAIT)
     }
 
     /// The next message's reports; empty if nothing is unsaid.
@@ -64,11 +84,16 @@ fn size(kind: &ReportKind) -> usize {
 
 impl crate::Session {
     /// The attempt runs. An adopting process may be told twice.
-    pub(crate) fn started(&mut self, attempt: AttemptId) {
+    pub(crate) fn started(&mut self, now: Monotonic, attempt: AttemptId) {
         let Some(held) = self.held.get_mut(&attempt).filter(|h| matches!(h.phase, Phase::Running)) else { return };
         if !std::mem::replace(&mut held.started_said, true) {
-            self.reports.push(attempt, ReportKind::Started);
+            self.reports.push_start(now, attempt);
         }
+    }
+
+    /// When starts that wait have to be said; `None`: none does.
+    pub(crate) fn starts_due(&self) -> Option<Monotonic> {
+        self.reports.starts_due().filter(|_| self.pace.is_short() && self.is_open())
     }
 
     /// The attempt says how far it is.
@@ -158,12 +183,17 @@ impl crate::Session {
     /// Makes messages of what is unsaid, and of the offer if it changed; and says "I am here" when it is time.
     pub(crate) fn send_reports(&mut self, now: Monotonic) {
         let offer = self.next_offer();
+        let early = self.starts_due().is_some_and(|due| now < due);
         let Link::Open(open) = &mut self.link else { return };
         let mut offer = offer.filter(|o| *o != open.offer);
+        if early && offer.is_none() {
+            return;
+        }
         if let Some(offer) = offer {
             open.offer = offer;
         }
         let due = now.since(open.spoke) >= crate::HEARTBEAT;
+        self.reports.starts_since = None;
         loop {
             let reports = self.reports.next();
             let empty = reports.is_empty() && offer.is_none();

@@ -211,6 +211,36 @@ fn short_runs_open_the_window_and_say_so() {
     assert_eq!(offers(&effects), [(53, 50)], "2 received, 1 slot, 50 ms of runs of 1 ms");
 }
 
+/// A worker whose tasks run for a millisecond each, with one more to run.
+fn of_short_runs() -> Rig {
+    let mut rig = Rig::open(1);
+    for n in 1..=2 {
+        rig.order([start(n)]);
+        rig.exit(n, 1_000);
+    }
+    rig.order([start(3)]);
+    rig
+}
+
+#[test]
+fn where_runs_are_short_a_start_is_told_with_the_end() {
+    let mut rig = of_short_runs();
+    assert_eq!(rig.give(Input::Started { attempt: attempt(3) }), []);
+    assert_eq!(said(&rig.exit(3, 1_000)), ["3 3 started", "4 3 exit code 0"]);
+    assert_eq!(rig.session.next_tick(), None);
+}
+
+#[test]
+fn a_start_that_waited_long_enough_is_told_alone() {
+    let mut rig = of_short_runs();
+    rig.give(Input::Started { attempt: attempt(3) });
+    let due = rig.session.next_tick().unwrap();
+    assert_eq!(due, rig.now + Duration::from_millis(5));
+    rig.now = due;
+    assert_eq!(said(&rig.give(Input::Tick)), ["3 3 started"]);
+    assert_eq!(rig.session.next_tick(), None);
+}
+
 #[test]
 fn what_is_not_acknowledged_is_said_again_with_new_numbers() {
     let mut rig = Rig::open(1);
