@@ -22,9 +22,9 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 # The profile `bench` is `release`, so that what the simulator is made of isn't compiled again.
-built=$(cd "$here/.." && "$cargo" bench --quiet --no-run -p driver --bench path -p store --bench commit -p output --bench append --message-format=json)
+built=$(cd "$here/.." && "$cargo" bench --quiet --no-run -p driver --bench path -p store --bench commit -p output --bench append -p wire --bench travel --message-format=json)
 program() { sed -n "s/.*\"name\":\"$1\".*\"executable\":\"\\([^\"]*\\)\".*/\\1/p" <<<"$built"; }
-path=$(program path) commit=$(program commit) append=$(program append)
+path=$(program path) commit=$(program commit) append=$(program append) travel=$(program travel)
 
 # Name, what is counted, how many tasks, the bench and its arguments.
 count() {
@@ -43,6 +43,7 @@ count submit 'path::run*' 20000 "$path" submit >"$counts"
 count life 'path::run*' 20000 "$path" life >>"$counts"
 count store 'commit::commit*' 10000 "$commit" 1000 >>"$counts"
 count output 'append::append*' 20000 "$append" small >>"$counts"
+count wire 'travel::travel*' 20000 "$travel" >>"$counts"
 
 if [ "$mode" = renew ]; then
   {
