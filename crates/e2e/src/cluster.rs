@@ -4,7 +4,8 @@ use crate::{Gateway, Process, away, binary, patience::PATIENCE, sweep};
 use rustix::process::Signal;
 use std::{
     collections::BTreeMap,
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
+    os::{linux::net::SocketAddrExt as _, unix::net::SocketAddr as UnixAddr, unix::net::UnixListener},
     path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant},
@@ -50,9 +51,9 @@ impl Cluster {
     pub fn empty() -> Self {
         Self {
             dir: TempDir::with_prefix("baton-e2e-").unwrap_or_else(|e| panic!("no temporary directory: {e}")),
-            scheduler_address: free_address(),
-            gateway_address: free_address(),
-            http_address: free_address(),
+            scheduler_address: own_address(),
+            gateway_address: own_address(),
+            http_address: own_address(),
             scheduler: None,
             gateway: None,
             workers: Vec::new(),
@@ -249,9 +250,21 @@ pub fn connected(cluster: &Cluster, workers: usize) {
     });
 }
 
-/// An address that was free a moment ago. Port 0 itself won't do where a restart needs the same port again.
-fn free_address() -> SocketAddr {
-    std::net::TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .unwrap_or_else(|e| panic!("no free port: {e}"))
+/// Below those that systems give to outgoing connections and to port 0.
+const PORTS: std::ops::Range<u16> = 16_384..32_768;
+
+/// An address that is ours until this process ends. Port 0 itself won't do where a restart needs the same port again, and
+/// meanwhile nobody else may take it: the name of a socket in the kernel tells others of our kind.
+fn own_address() -> SocketAddr {
+    let (count, begin) = (PORTS.len(), std::process::id() as usize * 31);
+    let own =
+        (0..count).filter_map(|n| PORTS.start.checked_add(u16::try_from((begin + n) % count).ok()?)).find(|port| {
+            let name = UnixAddr::from_abstract_name(format!("baton-e2e-{port}"));
+            let Ok(held) = name.and_then(|name| UnixListener::bind_addr(&name)) else { return false };
+            let free = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+            // Never closed but by the end of the process.
+            let _ = free.then(|| std::mem::ManuallyDrop::new(held));
+            free
+        });
+    (Ipv4Addr::LOCALHOST, own.unwrap_or_else(|| panic!("no free port"))).into()
 }
