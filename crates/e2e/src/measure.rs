@@ -34,9 +34,9 @@ pub fn directory_mib(dir: &Path) -> f64 {
     (bytes as f64 / 1024.0 / 102.4).round() / 10.0
 }
 
-/// The value of a counter or gauge of a service, by the beginning of its line; 0 if there is none.
+/// The value of a counter or gauge of a service, of all lines that begin like this together; 0 if there is none.
 pub fn metric(service: SocketAddr, line: &str) -> f64 {
-    metrics(service, line).into_iter().next().map_or(0.0, |(_, value)| value)
+    metrics(service, line).into_iter().map(|(_, value)| value).sum()
 }
 
 /// All lines of one scrape that begin like this, with their values.
