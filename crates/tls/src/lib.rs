@@ -4,6 +4,7 @@
 
 mod config;
 mod connect;
+mod corked;
 mod files;
 mod first;
 mod rotation;
