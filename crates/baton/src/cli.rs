@@ -61,7 +61,7 @@ pub enum Command {
     Doctor(cmd::doctor::Doctor),
     /// A certificate authority for a small fleet: make one, issue certificates
     Ca(cmd::ca::Ca),
-    /// Measure how fast it is here: tasks, submits, latency, output, a long backlog
+    /// Measure how fast it is here: tasks, submits, latency, output, a long backlog, idleness
     Bench(cmd::bench::Bench),
     /// Inside a task: say how far it is
     Progress(cmd::progress::Progress),

@@ -42,7 +42,7 @@ fn nothing_is_left(dir: &Path) {
 #[test]
 fn each_kind_measures_services_of_its_own_and_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let kinds: [(&[&str], &str); 7] = [
+    let kinds: [(&[&str], &str); 8] = [
         (&["tasks", "--tasks", "300", "--batch", "50"], "tasks_per_s"),
         (&["tasks", "--tasks", "20", "--", "true"], "tasks_per_s"),
         (&["submit", "--tasks", "60", "--clients", "4", "--connections", "2"], "submits_per_s"),
@@ -50,6 +50,7 @@ fn each_kind_measures_services_of_its_own_and_leaves_nothing() {
         (&["latency", "--tasks", "20", "--rate", "50", "--", "true"], "p50_ms"),
         (&["output", "--bytes", "3MiB", "--follow"], "mib_per_s"),
         (&["backlog", "--array", "1000", "--tasks", "500"], "ready_after_kill_ms"),
+        (&["idle", "--for", "1s"], "worker_mib"),
     ];
     for (args, figure) in kinds {
         let report = figures(&bench(dir.path(), args).output().unwrap());

@@ -107,18 +107,36 @@ impl Services {
 
     /// The scheduler's memory now, in MiB.
     pub fn scheduler_mib(&self) -> f64 {
-        let text = fs::read_to_string(format!("/proc/{}/status", self.scheduler.0.id())).unwrap_or_default();
-        let kib =
-            text.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().split(' ').next()?.parse::<f64>().ok());
-        kib.unwrap_or(0.0) / 1024.0
+        resident_mib(self.scheduler.0.id())
     }
 
-    /// Seconds of processor time that each has spent, under the name of what this is a task.
-    pub fn spent(&self) -> Vec<(&'static str, f64)> {
-        let worker = self.worker.as_ref().map(|worker| ("worker_cpu_us", worker));
-        let all = [("scheduler_cpu_us", &self.scheduler), ("gateway_cpu_us", &self.gateway)].into_iter().chain(worker);
-        all.map(|(name, process)| (name, spent(process.0.id()))).collect()
+    /// What each has cost so far.
+    pub fn costs(&self) -> Vec<Cost> {
+        let worker = self.worker.as_ref().map(|worker| (Service::Worker, worker));
+        let all = [(Service::Scheduler, &self.scheduler), (Service::Gateway, &self.gateway)].into_iter().chain(worker);
+        let cost = |(service, process): (Service, &Running)| {
+            let pid = process.0.id();
+            Cost { service, cpu_seconds: spent(pid), mib: resident_mib(pid) }
+        };
+        all.map(cost).collect()
     }
+}
+
+/// One of those that are started.
+#[derive(Clone, Copy)]
+pub enum Service {
+    Scheduler,
+    Gateway,
+    Worker,
+}
+
+/// What a service has cost since its start.
+pub struct Cost {
+    pub service: Service,
+    /// Seconds of processor time, its own and the kernel's.
+    pub cpu_seconds: f64,
+    /// Memory now, in MiB.
+    pub mib: f64,
 }
 
 impl Drop for Services {
@@ -135,6 +153,12 @@ fn remove(dir: &Path) {
     if let Err(error) = fs::remove_dir_all(dir) {
         printer::note(&format!("warning: {} is left behind: {error}", dir.display()));
     }
+}
+
+fn resident_mib(pid: u32) -> f64 {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let kib = text.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().split(' ').next()?.parse::<f64>().ok());
+    kib.unwrap_or(0.0) / 1024.0
 }
 
 fn spent(pid: u32) -> f64 {

@@ -1,6 +1,6 @@
 //! How many tasks a second: handed over in batches, until the last one's end is on disk.
 
-use super::{Report, Services, Work, report::rounded};
+use super::{Report, Services, Work, report::rounded, services::Service};
 use crate::failure::Failure;
 use clap::Args;
 use client::{Client, v1};
@@ -38,7 +38,7 @@ pub async fn tasks(client: &Client, queue: &str, services: Option<&Services>, ar
     let first = tasks.div_ceil(10).min(WARM_UP);
     submit(client, &spec, first, first, 1).await?;
     ended(client, queue, first).await?;
-    let before = services.map(Services::spent).unwrap_or_default();
+    let before = services.map(Services::costs).unwrap_or_default();
     let began = Instant::now();
     submit(client, &spec, tasks, *batch, *calls).await?;
     let accepted = began.elapsed();
@@ -50,8 +50,13 @@ pub async fn tasks(client: &Client, queue: &str, services: Option<&Services>, ar
         .with("tasks_per_s", rate(took))
         .with("accepted_per_s", rate(accepted))
         .with("failed", failed);
-    for ((name, after), (_, before)) in services.map(Services::spent).unwrap_or_default().into_iter().zip(before) {
-        report = report.with(name, rounded((after - before) * 1e6 / tasks as f64));
+    for (after, before) in services.map(Services::costs).unwrap_or_default().iter().zip(&before) {
+        let name = match after.service {
+            Service::Scheduler => "scheduler_cpu_us",
+            Service::Gateway => "gateway_cpu_us",
+            Service::Worker => "worker_cpu_us",
+        };
+        report = report.with(name, rounded((after.cpu_seconds - before.cpu_seconds) * 1e6 / tasks as f64));
     }
     Ok(report)
 }

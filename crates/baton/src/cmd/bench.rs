@@ -40,6 +40,8 @@ enum What {
     Output(bench::Output),
     /// How long it takes to hand over a long backlog, and what it costs
     Backlog(bench::Backlog),
+    /// What the services cost while nobody wants anything of them
+    Idle(bench::Idle),
 }
 
 pub fn bench(target: &Target, form: Form, args: Bench) -> Result<ExitStatus, Failure> {
@@ -79,6 +81,7 @@ async fn measure(target: &Target, form: Form, args: Bench) -> Result<ExitStatus,
         What::Latency(args) => bench::latency(&client, &queue, started, args).await,
         What::Output(args) => bench::output(&client, &queue, args).await,
         What::Backlog(args) => bench::backlog(&client, &queue, services.as_mut(), args).await,
+        What::Idle(args) => bench::idle(&client, services.as_ref(), args).await,
     };
     report?.show(form, &setting)?;
     Ok(ExitStatus::Success)
