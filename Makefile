@@ -15,13 +15,16 @@ TEST_ENV = BATON_TEST_DOCKER=required BATON_BIN_DIR="$(TEST_BIN_DIR)" BATON_TEST
   BATON_TEST_TOOLS="$(TOOLS)"
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test setup chaos soak upgrade fuzz bench bench-backlog bench-retention bench-peers bench-growth lint docs deny sim instructions instructions-renew unit fmt clean
+.PHONY: help build dist demo test setup chaos soak upgrade fuzz bench bench-backlog bench-retention bench-peers bench-growth lint docs deny sim instructions instructions-renew unit fmt clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10
 
 build: ## the programs: target/release/{baton,gateway,scheduler,worker}
 	$(CARGO) build --profile $(PROFILE) --bins
+
+dist: ## target/dist/baton as packages have it: one small program, compiled for the work that it was seen to do
+	@CARGO="$(CARGO)" scripts/dist.sh "$(TARGET_DIR)"
 
 demo: ## three services and two workers, a batch over real files, the scheduler killed in the middle
 	$(CARGO) build --profile $(PROFILE) --bins
