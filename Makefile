@@ -79,9 +79,9 @@ bench-retention: ## MILLIONS=1 of finished tasks deleted while others are submit
 ROUNDS ?= 5
 SCALE ?= 1
 bench-peers: ## the same work on beanstalkd, NATS, graphile-worker, BullMQ and xargs in turn; medians of ROUNDS=5
-	$(CARGO) build --release --bin baton
+	$(if $(filter dist,$(PROFILE)),$(MAKE) --no-print-directory dist,$(CARGO) build --profile $(PROFILE) --bin baton)
 	@bench/peers/setup.sh "$(TARGET_DIR)/bench-tools"
-	@BATON_BIN_DIR="$(TARGET_DIR)/release" PEERS_TOOLS="$(TARGET_DIR)/bench-tools" PEERS_DIR="$(TARGET_DIR)/bench-peers" \
+	@BATON_BIN_DIR="$(TARGET_DIR)/$(PROFILE_DIR)" PEERS_TOOLS="$(TARGET_DIR)/bench-tools" PEERS_DIR="$(TARGET_DIR)/bench-peers" \
 	  PEERS_JSON="$(TARGET_DIR)/bench-peers.json" ROUNDS=$(ROUNDS) SCALE=$(SCALE) node bench/peers/run.mjs
 
 # `make bench-growth GROWTH="workers=100 queued=100000 watchers=0"` is smaller.

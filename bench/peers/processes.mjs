@@ -10,6 +10,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 const READY_WITHIN_MS = 30_000;
 const END_WITHIN_MS = 15_000;
+/** Between two looks whether a server is there or gone. */
+const LOOK_EVERY_MS = 2;
 
 // By the process that leads each group: the signal on which it ends in good order, and whether it then ends the others itself.
 const groups = new Map();
@@ -106,6 +108,42 @@ export async function end(running) {
   }
 }
 
+/** `kill -9` of it and of all its processes, the first of them first, so that it mends nothing; waits until all are gone. */
+export async function kill({ child, over, ended }) {
+  const pids = over ? [] : family(child.pid);
+  for (const pid of pids) signal(pid, "SIGKILL", { alone: true });
+  await ended;
+  while (pids.some(alive)) await sleep(LOOK_EVERY_MS);
+}
+
+/** MiB that it has resident; where several processes share memory, each counts its part of that. */
+export function memory({ child }) {
+  const pids = family(child.pid);
+  const kind = pids.length > 1 ? /^Pss: +(\d+) kB/m : /^Rss: +(\d+) kB/m;
+  const kib = pids.reduce((sum, pid) => sum + Number(kind.exec(told(pid, "smaps_rollup"))?.[1] ?? 0), 0);
+  if (kib === 0) throw new Error("its memory can't be read");
+  return kib / 1024;
+}
+
+/** A process and all that come from it. */
+function family(pid) {
+  const children = told(pid, `task/${pid}/children`).split(" ").filter(Boolean).map(Number);
+  return [pid, ...children.flatMap(family)];
+}
+
+function alive(pid) {
+  return /\) [^ZX] /.test(told(pid, "stat"));
+}
+
+/** What the kernel says of a process: nothing, if it has ended. */
+function told(pid, file) {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, "utf8");
+  } catch {
+    return "";
+  }
+}
+
 /** Waits until somebody listens there. */
 export async function listening(running, port) {
   const until = Date.now() + READY_WITHIN_MS;
@@ -114,7 +152,7 @@ export async function listening(running, port) {
       const log = readFileSync(running.log, "utf8").trim().split("\n").slice(-3).join(" ");
       throw new Error(`does not start: ${log}`);
     }
-    await sleep(20);
+    await sleep(LOOK_EVERY_MS);
   }
 }
 
@@ -126,17 +164,21 @@ function reachable(port) {
   });
 }
 
-/** Runs a program to its end and gives what it printed; its last words if it fails. */
-export async function run(command, { alone = false, ...options } = {}) {
+/**
+ * Runs a program to its end and gives what it printed; its last words if it fails. `answer` is what it may ask for
+ * meanwhile, by Node's messages; it is ended if that can't be had.
+ */
+export async function run(command, { alone = false, answer, ...options } = {}) {
   await going();
   const [program, ...args] = command;
-  const child = spawn(program, args, { ...options, detached: true, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(program, args, { ...options, detached: true, stdio: ["ignore", "pipe", "pipe", ...(answer ? ["ipc"] : [])] });
   if (child.pid) groups.set(child.pid, { ending: "SIGINT", alone });
   const [out, err] = [[], []];
   child.stdout.on("data", (data) => out.push(data));
   child.stderr.on("data", (data) => err.push(data));
   const code = await new Promise((resolve, reject) => {
     child.on("error", reject);
+    child.on("message", (question) => answer(question).then((found) => child.send(found)).catch(reject));
     child.on("close", (code, by) => resolve(by ?? code));
   }).finally(() => {
     // What it left behind goes with it.

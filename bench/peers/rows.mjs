@@ -1,6 +1,7 @@
 // What is measured: for each row the command of Baton's bench, the arguments of a peer's load program, and how many tasks
-// each gets, so that each takes some seconds. Rates don't depend on the number.
+// (or bytes) each gets. Where rates are measured, so many that each takes some seconds: rates don't depend on the number.
 
+const GIB = 1024 ** 3;
 /** Clients that submit one by one. */
 const CLIENTS = 64;
 
@@ -64,6 +65,39 @@ export const ROWS = [
       if (failed !== 0) throw new Error(`${failed} tasks failed`);
       return { per_s: tasks_per_s };
     },
+  },
+  {
+    // What this shows depends on the number, so all have the same.
+    name: "queued",
+    text: "a million tasks queued that nobody takes",
+    figures: {
+      seconds: "s to submit them",
+      mib: "MiB in memory with them",
+      ready_ms: "ms until ready after kill -9",
+      array_seconds: "s to submit as many more as one array",
+    },
+    less: true,
+    tasks: tasks(1_000_000, 1_000_000, 1_000_000, 1_000_000, 1_000_000),
+    baton: (n) => ["backlog", "--tasks", n, "--array", n],
+    figuresOfBaton: ({ tasks_seconds, scheduler_mib, ready_after_kill_ms, array_seconds }) =>
+      ({ seconds: tasks_seconds, mib: scheduler_mib, ready_ms: ready_after_kill_ms, array_seconds }),
+    load: (n) => ["queued", n],
+  },
+  {
+    name: "output",
+    text: "1 GiB of one task's output until it is synced",
+    figures: { mib_per_s: "MiB/s" },
+    tasks: { Baton: GIB, "a file": GIB },
+    baton: (n) => ["output", "--bytes", n],
+    figuresOfBaton: ({ mib_per_s }) => ({ mib_per_s }),
+  },
+  {
+    name: "output-followed",
+    text: "1 GiB of one task's output, read through the gateway meanwhile",
+    figures: { mib_per_s: "MiB/s" },
+    tasks: { Baton: GIB },
+    baton: (n) => ["output", "--bytes", n, "--follow"],
+    figuresOfBaton: ({ mib_per_s }) => ({ mib_per_s }),
   },
 ];
 

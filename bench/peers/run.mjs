@@ -10,7 +10,8 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ROWS, SYNC_ROWS } from "./rows.mjs";
-import { COUNTING, ask, clear, end, endAll, going, place, run } from "./processes.mjs";
+import { plain } from "./plain.mjs";
+import { COUNTING, ask, clear, end, endAll, going, kill, memory, place, run } from "./processes.mjs";
 import { systems as peers } from "./systems.mjs";
 import { lines, markdown, rounded } from "./table.mjs";
 
@@ -30,16 +31,7 @@ for (const name of ["SIGINT", "SIGTERM", "SIGHUP"]) {
 
 const conditions = {};
 const ours = { name: "Baton", queue: true, durable: true, missing: existsSync(baton) ? null : `${baton} is not there` };
-const xargs = {
-  name: "xargs -P2",
-  queue: false,
-  durable: false,
-  missing: null,
-  version: ask(["xargs", "--version"]).split("\n")[0],
-  settings: "no queue: keeps nothing",
-};
-const queues = peers(tools);
-const all = [ours, ...queues, xargs];
+const all = [ours, ...peers(tools), ...plain];
 
 /** Figures of Baton's own bench, which starts its services and ends them. */
 async function batonBench(dir, args, counted) {
@@ -55,24 +47,29 @@ async function batonBench(dir, args, counted) {
   return report.figures;
 }
 
-/** Figures of a peer's load program on a new server. */
+/** Figures of a peer's load program on a new server, of which it may ask for its memory and for its `kill -9` and restart. */
 async function peerBench(peer, dir, args, counted) {
-  peer.prepare?.(dir);
-  const { running, port } = await peer.start(dir, { counted });
+  await peer.prepare?.(dir);
+  let server = await peer.start(dir, { counted });
+  const questions = {
+    memory: async () => memory(server.running),
+    async restart() {
+      await kill(server.running);
+      await going();
+      // This clock is the same in all processes.
+      const began = process.hrtime();
+      server = await peer.start(dir);
+      return { began, port: server.port };
+    },
+  };
   try {
     const [what, ...more] = args.map(String);
     const env = { ...process.env, PEERS_NODE: join(tools, "node"), NODE_ENV: "production" };
     const program = join(here, "load", `${peer.load}.mjs`);
-    return JSON.parse(await run([process.execPath, program, what, String(port), ...more], { env }));
+    return JSON.parse(await run([process.execPath, program, what, String(server.port), ...more], { env, answer: (question) => questions[question]() }));
   } finally {
-    await end(running);
+    await end(server.running);
   }
-}
-
-async function xargsBench(count) {
-  const began = performance.now();
-  await run(["sh", "-c", `seq ${count} | xargs -P2 -n1 /bin/true`]);
-  return { per_s: count / ((performance.now() - began) / 1e3) };
 }
 
 /** In a new directory, when nothing of the one before is left to be written. */
@@ -90,7 +87,7 @@ async function apart(work) {
 async function once(row, system) {
   const count = Math.max(10, Math.round(row.tasks[system.name] * scale));
   if (system === ours) return apart(async (dir) => row.figuresOfBaton(await batonBench(dir, row.baton(count))));
-  if (system === xargs) return xargsBench(count);
+  if (!system.queue) return apart((dir) => system.bench(count, dir));
   return apart((dir) => peerBench(system, dir, row.load(count)));
 }
 

@@ -4,7 +4,7 @@
 import { spawnSync } from "node:child_process";
 import { chownSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { ask, freePort, listening, run, start } from "./processes.mjs";
+import { ask, end, freePort, listening, run, start } from "./processes.mjs";
 
 /** Debian's user for programs that refuse to be root. */
 const NOBODY = { uid: 65534, gid: 65534 };
@@ -82,15 +82,16 @@ function graphile(find, env, packageOf) {
     settings: "fsync=on, synchronous_commit=on, full_page_writes=on, shared_buffers=512MB, max_wal_size=4GB; local queue of 500, completions in batches",
     queue: true,
     durable: true,
+    async prepare(dir) {
+      if (user) chownSync(dir, user.uid, user.gid);
+      const init = [initdb, "-D", join(dir, "data"), "-U", "peer", "-A", "trust", "-E", "UTF8", "--locale=C"];
+      await run(user ? ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--", ...init] : init, { cwd: dir, env: { ...process.env, ...env } });
+    },
     async start(dir, options) {
       const port = await freePort();
-      const data = join(dir, "data");
-      if (user) chownSync(dir, user.uid, user.gid);
-      const init = [initdb, "-D", data, "-U", "peer", "-A", "trust", "-E", "UTF8", "--locale=C"];
-      await run(user ? ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--", ...init] : init, { cwd: dir, env: { ...process.env, ...env } });
       const set = { port, listen_addresses: "127.0.0.1", unix_socket_directories: "", fsync: "on", synchronous_commit: "on", full_page_writes: "on", shared_buffers: "512MB", max_wal_size: "4GB" };
       const settings = Object.entries(set).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
-      return up(start([postgres, "-D", data, ...settings], { dir, env, user, ending: "SIGINT", ...options }), port);
+      return up(start([postgres, "-D", join(dir, "data"), ...settings], { dir, env, user, ending: "SIGINT", ...options }), port);
     },
   };
 }
@@ -116,7 +117,12 @@ function bullmq(find, env, packageOf) {
 }
 
 async function up(running, port) {
-  await listening(running, port);
+  try {
+    await listening(running, port);
+  } catch (error) {
+    await end(running);
+    throw error;
+  }
   return { running, port };
 }
 

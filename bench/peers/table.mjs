@@ -20,7 +20,7 @@ export function lines(rows, systems, measured) {
       const cells = {};
       for (const { name } of systems) {
         const found = measured[row.name]?.[name];
-        const values = Array.isArray(found) ? found.map((round) => round[figure]) : [];
+        const values = Array.isArray(found) ? found.flatMap((round) => round[figure] ?? []) : [];
         if (values.length > 0) cells[name] = { median: rounded(median(values)), least: rounded(Math.min(...values)), most: rounded(Math.max(...values)) };
         else if (typeof found === "string") cells[name] = { why: found };
       }

@@ -70,4 +70,13 @@ await measure(async (port) => ({
       socket.write("reserve\r\n");
     }
   },
+  async held(port) {
+    let [told, failed] = [];
+    const stats = new Promise((resolve, reject) => ([told, failed] = [resolve, reject]));
+    const socket = await line(port, (text) => !text.startsWith("OK") && told(text));
+    socket.on("error", failed).on("close", () => failed(new Error("beanstalkd hung up")));
+    socket.write("stats-tube default\r\n");
+    const ready = /^current-jobs-ready: (\d+)$/m.exec(await stats.finally(() => socket.destroy()));
+    return Number(ready[1]);
+  },
 }));

@@ -4,6 +4,7 @@
 import { measure, required } from "./load.mjs";
 
 const { Queue, Worker } = required("bullmq");
+const { Redis } = required("ioredis");
 /** Tasks in one call, and calls at once: as Baton's own bench does. */
 const BATCH = 1_000;
 const CALLS = 2;
@@ -35,6 +36,17 @@ await measure(async (port) => {
       worker.on("completed", ended);
       worker.on("failed", (_, error) => Promise.reject(error));
       await worker.waitUntilReady();
+    },
+    // The library's own wait for a server that loads looks once a second.
+    async held(port) {
+      const redis = new Redis({ host: "127.0.0.1", port, lazyConnect: true, enableReadyCheck: false, retryStrategy: null });
+      redis.on("error", () => {});
+      try {
+        await redis.connect();
+        return await redis.llen("bull:tasks:wait");
+      } finally {
+        redis.disconnect();
+      }
     },
   };
 });

@@ -5,7 +5,7 @@ import { EventEmitter } from "node:events";
 import { measure, required } from "./load.mjs";
 
 const { run, runMigrations } = required("graphile-worker");
-const { Pool } = required("pg");
+const { Client, Pool } = required("pg");
 /** Tasks in one call, and calls at once: as Baton's own bench does. */
 const BATCH = 1_000;
 const CALLS = 2;
@@ -51,5 +51,17 @@ await measure(async (port, { latency }) => {
       });
       await started;
     },
+    // The last one's number, which an index has: a count reads every row.
+    async held(port) {
+      const client = new Client(`postgres://peer@127.0.0.1:${port}/postgres`);
+      try {
+        await client.connect();
+        const { rows } = await client.query("select max(id) from graphile_worker._private_jobs");
+        return Number(rows[0].max);
+      } finally {
+        await client.end();
+      }
+    },
+    leave: () => pool.end(),
   };
 });

@@ -37,5 +37,15 @@ await measure(async (port) => {
       });
       messages.closed().then((error) => error && Promise.reject(error));
     },
+    async held(port) {
+      const own = await connect({ servers: `127.0.0.1:${port}`, reconnect: false });
+      try {
+        const { state } = await (await own.jetstreamManager()).streams.info("tasks");
+        return state.messages;
+      } finally {
+        await own.close();
+      }
+    },
+    leave: () => connection.close(),
   };
 });

@@ -113,12 +113,18 @@ fn a_peer_that_is_not_there_is_shown_as_not_run() {
     }
     let (dir, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let json = out.path().join("figures");
-    let output = peers(dir.path(), "submit,processes", "0.001", &json).output().unwrap();
+    let output = peers(dir.path(), "submit,processes,queued,output", "0.001", &json).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     let report: Value = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
     let lines = report["lines"].as_array().unwrap();
     let cell = |row: &str, system: &str| lines.iter().find(|line| line["row"] == row).unwrap()["cells"][system].clone();
-    for (row, system) in [("submit", "Baton"), ("processes", "Baton"), ("processes", "xargs -P2")] {
+    for (row, system) in [
+        ("submit", "Baton"),
+        ("processes", "Baton"),
+        ("processes", "xargs -P2"),
+        ("queued", "Baton"),
+        ("output", "a file"),
+    ] {
         assert!(cell(row, system)["median"].as_f64().unwrap() > 0.0, "{report}");
     }
     for system in ["beanstalkd", "NATS JetStream", "graphile-worker", "BullMQ"] {
