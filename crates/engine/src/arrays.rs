@@ -70,6 +70,8 @@ impl Engine {
     }
 
     fn conclude_array(&mut self, now: Now, array: TaskId, end: Final) {
+        // It may still wait for its time, if all members were cancelled one by one before.
+        self.leave_line(array);
         self.shift_array(array, ArrayTrigger::End, State::Final(end.clone()));
         let Some(resident) = self.tasks.get_mut(&array) else { return };
         let task = resident.edit();

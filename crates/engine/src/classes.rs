@@ -112,6 +112,11 @@ impl Classes {
         self.classes.keys().copied().collect()
     }
 
+    /// What stands in all windows.
+    pub fn places(&self) -> impl Iterator<Item = &Place> {
+        self.classes.values().flat_map(|class| class.window.places())
+    }
+
     /// Classes of a queue.
     pub fn of_queue(&self, queue: &str) -> Vec<ClassId> {
         self.classes.iter().filter(|(_, class)| class.key.queue == queue).map(|(id, _)| *id).collect()

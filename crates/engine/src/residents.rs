@@ -211,6 +211,13 @@ impl Engine {
         }
     }
 
+    /// Tasks that stand in a window and aren't in memory. There must be none: they would be waited for, and what comes behind
+    /// them would never be read.
+    pub fn strays(&self) -> Vec<TaskId> {
+        let places = self.classes.places().map(|place| place.id).chain(self.waits.places().map(|place| place.id));
+        places.filter(|id| !self.tasks.contains_key(id)).collect()
+    }
+
     /// Whether a task must stay in memory.
     fn is_needed(&self, resident: &Resident) -> bool {
         if resident.unsaved > 0 || resident.members > 0 {

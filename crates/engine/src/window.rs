@@ -88,6 +88,11 @@ impl<P: Ord + Copy> Window<P> {
         self.inside.before(place).chain(self.passing.before(place))
     }
 
+    /// Everything in memory, passing or not.
+    pub fn places(&self) -> impl Iterator<Item = &P> {
+        self.inside.0.iter().chain(&self.passing.0)
+    }
+
     pub fn is_all(&self) -> bool {
         self.reach == Reach::All
     }

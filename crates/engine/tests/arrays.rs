@@ -125,6 +125,27 @@ fn all_members_cancelled_one_by_one_end_their_array() {
 }
 
 #[test]
+fn delayed_arrays_cancelled_member_by_member_do_not_hide_what_waits_behind_them() {
+    let mut desk = Desk::small(3);
+    let at = |seconds: i64, spec: Spec| Spec { run_at: Some(domain::UnixMillis(seconds * 1_000)), ..spec };
+    desk.worker(1, "w", 30);
+    for n in 1..=3 {
+        desk.submit(n, at(5 + i64::from(n), array("1")));
+    }
+    for n in 4..=20 {
+        desk.submit(n, at(20 + i64::from(n), desk::shell()));
+    }
+    for n in 1..=3 {
+        assert!(desk.cancel_id(desk::id(n).member(1)).is_ok());
+    }
+    assert_eq!(desk.engine.strays(), []);
+    desk.pass(60.0);
+    // Nobody heard of the worker meanwhile; but their time has come.
+    let states: Vec<_> = (4..=20).map(|n| desk.state(n)).collect();
+    assert_eq!(states, ["queued"; 17]);
+}
+
+#[test]
 fn entries_reach_the_members_they_belong_to() {
     let mut desk = Desk::small(3);
     let mut new = desk::new(1, array("1-8"));

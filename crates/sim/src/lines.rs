@@ -134,6 +134,7 @@ impl World {
             }
         }
         assert_eq!(told.total(), tasks, "accepted is what waits, runs or has ended");
+        assert_eq!(engine.strays(), [], "what stands in a window is in memory");
         assert!(engine.residents() < RESIDENTS, "what is in memory is bounded");
         self.report.peak = self.report.peak.max(engine.residents() as u64);
         let gone = self.client.accepted.iter().find(|id| !reader.task(**id).is_ok_and(|found| found.is_some()));
