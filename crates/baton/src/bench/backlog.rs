@@ -8,9 +8,9 @@ use client::{Client, v1};
 use std::time::Instant;
 use tokio::task::JoinSet;
 
-/// Tasks in one call, and calls at once.
+/// Tasks in one call, and calls at once: as many as `baton submit --from-json` has under way.
 const BATCH: u64 = 2_000;
-const CALLS: u64 = 2;
+const CALLS: u64 = 8;
 /// How often the scheduler is killed.
 const RESTARTS: usize = 3;
 

@@ -1,5 +1,6 @@
 //! `make bench-retention`: finished tasks are deleted in the background while others are submitted. Millions of no-op tasks are
-//! run to their end; then single submits are timed before, while they are deleted, and after. Prints one JSON line a step.
+//! run to their end; then single submits are timed before, while they are deleted, and after, in rounds spread over minutes, for
+//! a disk that others use as well has slow and quick ones. Prints one JSON line a step, and one over all rounds of each kind.
 //!
 //! `retention [MILLIONS]`; `retention worker …` is the worker, with a handler in its own process that does nothing.
 
@@ -20,6 +21,10 @@ const BATCH: usize = 2_000;
 const AHEAD: usize = 50_000;
 /// Single submits that are timed at a time, one after the other.
 const SUBMITS: usize = 4_000;
+/// Rounds before and after; while they are deleted as many as it lasts.
+const ROUNDS: usize = 5;
+/// Between two rounds.
+const PAUSE: Duration = Duration::from_secs(10);
 /// Without progress for so long, the run has failed.
 const STUCK: Duration = Duration::from_secs(120);
 
@@ -48,7 +53,7 @@ async fn bench(tasks: usize) -> ExitCode {
     // Nobody runs what is timed: only the submits count.
     drop(worker);
     state(&cluster, "finished");
-    submits(&cluster, "before").await;
+    undisturbed(&cluster, "before").await;
     cluster.kill_scheduler();
     cluster.scheduler_args = ["--retention", "1s"].map(str::to_owned).to_vec();
     cluster.start_scheduler();
@@ -56,17 +61,17 @@ async fn bench(tasks: usize) -> ExitCode {
     while deleted(&cluster) < 1.0 {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let mut round = 0;
+    let mut times = Vec::new();
     while deleted(&cluster) < tasks as f64 {
-        round += 1;
         assert!(began.elapsed() < STUCK * 30, "deleting doesn't end");
-        submits(&cluster, &format!("while deleting, round {round}")).await;
-        tokio::time::sleep(Duration::from_secs(10)).await;
+        times.extend(submits(&cluster, "while deleting, a round").await);
+        tokio::time::sleep(PAUSE).await;
     }
+    print_times(&cluster, "while deleting", &mut times);
     let seconds = began.elapsed().as_secs_f64();
     println!("{{\"deleted\":{tasks},\"seconds\":{seconds:.0},\"per_s\":{:.0}}}", tasks as f64 / seconds);
     state(&cluster, "deleted");
-    submits(&cluster, "after").await;
+    undisturbed(&cluster, "after").await;
     let _worker = start_noop_worker(&cluster, 4);
     finish(&cluster, tasks / 10).await;
     state(&cluster, "a tenth as many again");
@@ -117,8 +122,17 @@ async fn finish(cluster: &Cluster, tasks: usize) {
     println!("{{\"finished\":{tasks},\"seconds\":{seconds:.0},\"per_s\":{:.0}}}", tasks as f64 / seconds);
 }
 
+async fn undisturbed(cluster: &Cluster, when: &str) {
+    let mut times = Vec::new();
+    for _ in 0..ROUNDS {
+        tokio::time::sleep(PAUSE).await;
+        times.extend(submits(cluster, &format!("{when}, a round")).await);
+    }
+    print_times(cluster, when, &mut times);
+}
+
 /// Single submits, one after the other, to a queue that nobody serves.
-async fn submits(cluster: &Cluster, when: &str) {
+async fn submits(cluster: &Cluster, when: &str) -> Vec<Duration> {
     let mut gateway = cluster.client();
     let mut times = Vec::with_capacity(SUBMITS);
     for _ in 0..SUBMITS {
@@ -126,10 +140,16 @@ async fn submits(cluster: &Cluster, when: &str) {
         gateway.submit_task(handler("nobody", b"")).await.unwrap_or_else(|s| panic!("submit: {s}"));
         times.push(began.elapsed());
     }
+    print_times(cluster, when, &mut times);
+    times
+}
+
+fn print_times(cluster: &Cluster, when: &str, times: &mut [Duration]) {
     times.sort();
-    let of = |percent| ms(percentile(&times, percent));
+    let of = |percent| ms(percentile(times, percent));
     println!(
-        "{{\"submits\":\"{when}\",\"p50_ms\":{},\"p99_ms\":{},\"max_ms\":{},\"deleted\":{:.0}}}",
+        "{{\"submits\":\"{when}\",\"n\":{},\"p50_ms\":{},\"p99_ms\":{},\"max_ms\":{},\"deleted\":{:.0}}}",
+        times.len(),
         of(50),
         of(99),
         of(100),
