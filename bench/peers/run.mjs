@@ -87,7 +87,7 @@ async function apart(work) {
 async function once(row, system) {
   const count = Math.max(10, Math.round(row.tasks[system.name] * scale));
   if (system === ours) return apart(async (dir) => row.figuresOfBaton(await batonBench(dir, row.baton(count))));
-  if (!system.queue) return apart((dir) => system.bench(count, dir));
+  if (!system.queue) return apart((dir) => system.bench(count, dir, row));
   return apart((dir) => peerBench(system, dir, row.load(count)));
 }
 

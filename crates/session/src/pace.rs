@@ -35,6 +35,12 @@ impl Pace {
         self.seen >= SAMPLES && u128::from(self.average) < SHORT.as_nanos()
     }
 
+    /// How long so many runs take, `slots` at a time.
+    pub fn lasts(&self, slots: u32, runs: usize) -> Duration {
+        let runs = u64::try_from(runs).unwrap_or(u64::MAX);
+        Duration::from_nanos(self.average.saturating_mul(runs) / u64::from(slots.max(1)))
+    }
+
     /// How many starts may be held beyond the free ones of `slots`, at most `max`.
     pub fn window(&self, slots: u32, max: u32) -> u32 {
         if !self.is_short() {

@@ -1,7 +1,7 @@
 //! What is said about attempts: numbered in each session, kept until it is acknowledged, said again in the next one.
 
 use crate::{Effect, ToScheduler, attempt::Phase, session::Link};
-use domain::{AttemptId, Exit, Frame, Monotonic, Progress, Report, ReportKind, Tail, Totals};
+use domain::{AttemptId, Exit, Frame, Monotonic, Offer, Progress, Report, ReportKind, Tail, Totals};
 use std::{collections::VecDeque, time::Duration};
 
 /// Bytes of one message with reports: well under [`domain::limits::MESSAGE_BYTES`], results being up to 1 MiB each.
@@ -10,9 +10,13 @@ const MESSAGE: usize = 4 * 1024 * 1024;
 /// at the same time.
 const REPORTS: usize = 512;
 
-/// Starts alone wait so long for what follows where tasks run for a few milliseconds: most have ended by then, and one message
-/// and one commit tell both.
-const STARTS_WAIT: Duration = Duration::from_millis(5);
+/// Where tasks run for a few milliseconds, reports wait so long for those that follow: starts alone, of which most have ended by
+/// then, and all while there is [`PLENTY`]. One message and one commit tell them together.
+const WAIT: Duration = Duration::from_millis(5);
+/// With so many unsaid none waits: they are a message's worth.
+const ENOUGH: usize = 64;
+/// Runs that wait here for so long are not held up by reports that wait, and whoever waits for one of them waits in a line.
+const PLENTY: Duration = Duration::from_millis(10);
 
 /// Reports that aren't acknowledged. Bounded by what is held: at most a start, a progress and an end of each attempt.
 #[derive(Debug, Default)]
@@ -21,8 +25,10 @@ pub(crate) struct Reports {
     said: VecDeque<Report>,
     /// Not yet said in this session.
     unsaid: VecDeque<(AttemptId, ReportKind)>,
-    /// Since when starts, and nothing else, are unsaid.
-    starts_since: Option<Monotonic>,
+    /// Something else than starts is unsaid.
+    more_than_starts: bool,
+    /// Since when what is unsaid waits.
+    since: Option<Monotonic>,
     /// The last number given in this session.
     last: u64,
 }
@@ -34,25 +40,25 @@ impl Reports {
         for report in said.into_iter().rev() {
             self.unsaid.push_front((report.attempt, report.kind));
         }
-        self.starts_since = None;
+        // What was said before has waited already.
+        self.more_than_starts = true;
+        self.since = None;
         self.last = 0;
     }
 
     fn push(&mut self, attempt: AttemptId, kind: ReportKind) {
-        self.starts_since = None;
+        self.more_than_starts |= !matches!(kind, ReportKind::Started);
         self.unsaid.push_back((attempt, kind));
     }
 
-    fn push_start(&mut self, now: Monotonic, attempt: AttemptId) {
-        if self.unsaid.is_empty() {
-            self.starts_since = Some(now);
-        }
-        self.unsaid.push_back((attempt, ReportKind::Started));
+    /// Whether what is unsaid goes on waiting, having begun now at the latest.
+    fn wait(&mut self, now: Monotonic) -> bool {
+        (1..ENOUGH).contains(&self.unsaid.len()) && now < *self.since.get_or_insert(now) + WAIT
     }
 
-    /// Until when what is unsaid may wait.
-    fn starts_due(&self) -> Option<Monotonic> {
-        self.starts_since.map(|since| since + STARTS_WAIT)
+    /// All is said from here on.
+    fn hurry(&mut self) {
+        (self.more_than_starts, self.since) = (false, None);
     }
 
     /// The next message's reports; empty if nothing is unsaid.
@@ -84,16 +90,23 @@ fn size(kind: &ReportKind) -> usize {
 
 impl crate::Session {
     /// The attempt runs. An adopting process may be told twice.
-    pub(crate) fn started(&mut self, now: Monotonic, attempt: AttemptId) {
+    pub(crate) fn started(&mut self, attempt: AttemptId) {
         let Some(held) = self.held.get_mut(&attempt).filter(|h| matches!(h.phase, Phase::Running)) else { return };
         if !std::mem::replace(&mut held.started_said, true) {
-            self.reports.push_start(now, attempt);
+            self.reports.push(attempt, ReportKind::Started);
         }
     }
 
-    /// When starts that wait have to be said; `None`: none does.
-    pub(crate) fn starts_due(&self) -> Option<Monotonic> {
-        self.reports.starts_due().filter(|_| self.pace.is_short() && self.is_open())
+    /// When reports that wait have to be said; `None`: none does.
+    pub(crate) fn reports_due(&self) -> Option<Monotonic> {
+        self.reports.since.map(|since| since + WAIT)
+    }
+
+    /// Whether what is unsaid may wait for more.
+    fn reports_may_wait(&self, offer: Option<&Offer>) -> bool {
+        let starts_alone = !self.reports.more_than_starts && offer.is_none();
+        let plenty = !self.leaving && !self.closed_to_new && self.pace.lasts(self.slots, self.queue.len()) >= PLENTY;
+        self.pace.is_short() && (starts_alone || plenty)
     }
 
     /// The attempt says how far it is.
@@ -182,18 +195,17 @@ impl crate::Session {
 
     /// Makes messages of what is unsaid, and of the offer if it changed; and says "I am here" when it is time.
     pub(crate) fn send_reports(&mut self, now: Monotonic) {
-        let offer = self.next_offer();
-        let early = self.starts_due().is_some_and(|due| now < due);
-        let Link::Open(open) = &mut self.link else { return };
-        let mut offer = offer.filter(|o| *o != open.offer);
-        if early && offer.is_none() {
+        let Link::Open(open) = &self.link else { return };
+        let mut offer = self.next_offer().filter(|o| *o != open.offer);
+        if self.reports_may_wait(offer.as_ref()) && self.reports.wait(now) {
             return;
         }
+        self.reports.hurry();
+        let Link::Open(open) = &mut self.link else { return };
         if let Some(offer) = offer {
             open.offer = offer;
         }
         let due = now.since(open.spoke) >= crate::HEARTBEAT;
-        self.reports.starts_since = None;
         loop {
             let reports = self.reports.next();
             let empty = reports.is_empty() && offer.is_none();

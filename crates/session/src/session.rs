@@ -112,8 +112,8 @@ impl Session {
             Input::OutputDisconnected => self.output_connected(now, false),
             Input::Orders(batch) => self.orders(now, batch),
             Input::FramesAcked { attempt, number } => self.frames_acked(attempt, number),
-            Input::Kept(kept) => kept.into_iter().for_each(|k| self.adopt(now, k)),
-            Input::Started { attempt } => self.started(now, attempt),
+            Input::Kept(kept) => kept.into_iter().for_each(|k| self.adopt(k)),
+            Input::Started { attempt } => self.started(attempt),
             Input::Progressed { attempt, progress } => self.progressed(now, attempt, progress),
             Input::Frame(frame) => self.frame(now, frame),
             Input::Exited { attempt, exit, totals, result, run_us, tree_gone } => {
@@ -148,9 +148,9 @@ impl Session {
         std::mem::take(&mut self.effects)
     }
 
-    /// When a tick is due for the sake of output or starts that wait; `None`: any time.
+    /// When a tick is due for the sake of output or reports that wait; `None`: any time.
     pub fn next_tick(&self) -> Option<Monotonic> {
-        self.frames_due().into_iter().chain(self.starts_due()).min()
+        self.frames_due().into_iter().chain(self.reports_due()).min()
     }
 
     /// Whether the scheduler has welcomed this worker and the contact lasts.
@@ -223,7 +223,7 @@ impl Session {
     }
 
     /// The keeper holds this from an earlier process. Whether its start was acknowledged is not known: say it again.
-    fn adopt(&mut self, now: Monotonic, kept: HeldAttempt) {
+    fn adopt(&mut self, kept: HeldAttempt) {
         let HeldAttempt { attempt, phase, totals } = kept;
         if self.held.contains_key(&attempt) {
             return;
@@ -235,7 +235,7 @@ impl Session {
         self.running += 1;
         match phase {
             HeldPhase::Prefetched => {}
-            HeldPhase::Running | HeldPhase::Exited => self.started(now, attempt),
+            HeldPhase::Running | HeldPhase::Exited => self.started(attempt),
         }
     }
 

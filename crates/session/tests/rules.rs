@@ -242,6 +242,40 @@ fn a_start_that_waited_long_enough_is_told_alone() {
 }
 
 #[test]
+fn where_runs_are_short_and_many_wait_ends_are_told_together() {
+    let mut rig = of_short_runs();
+    // Eleven runs of a millisecond each are plenty, ten when one has begun; nine are not.
+    for n in 4..=14 {
+        rig.order([start(n)]);
+    }
+    assert_eq!(said(&rig.exit(3, 1_000)), [""; 0], "it waits, and the next one has begun");
+    let due = rig.session.next_tick().unwrap();
+    assert_eq!(due, rig.now + Duration::from_millis(5));
+    let effects = rig.exit(4, 1_000);
+    assert_eq!(said(&effects), ["3 3 exit code 0", "4 4 exit code 0"], "too few are left");
+    assert_eq!(offers(&effects).len(), 1);
+    assert_eq!(rig.session.next_tick(), None);
+}
+
+#[test]
+fn an_end_that_waited_long_enough_is_told() {
+    let mut rig = of_short_runs();
+    for n in 4..=30 {
+        rig.order([start(n)]);
+    }
+    assert_eq!(said(&rig.exit(3, 1_000)), [""; 0]);
+    let due = rig.session.next_tick().unwrap();
+    rig.now = due;
+    assert_eq!(said(&rig.give(Input::Tick)), ["3 3 exit code 0"]);
+    rig.give(Input::Drain);
+    assert_eq!(
+        said(&rig.exit(4, 1_000)),
+        ["30 4 exit code 0"],
+        "nothing waits when this process leaves: the queue was given back"
+    );
+}
+
+#[test]
 fn what_is_not_acknowledged_is_said_again_with_new_numbers() {
     let mut rig = Rig::open(1);
     rig.order([start(1)]);

@@ -100,12 +100,23 @@ impl Server {
     /// epoll fails.
     pub(super) fn run(mut self) -> io::Result<()> {
         while !self.is_over() {
-            let until = self.wakes();
-            for source in self.shared.poll.wait(until)? {
-                self.on(source);
+            let busy = self.shared.directories.is_behind();
+            let until = if busy { Some(Instant::now()) } else { self.wakes() };
+            let ready = self.shared.poll.wait(until)?;
+            // What can wait is done when there is nothing else.
+            if ready.is_empty() {
+                self.shared.directories.catch_up();
             }
+            // What has ended is told before anything is started: the worker thinks about what is next meanwhile.
+            let (commands, news): (Vec<_>, Vec<_>) = ready.into_iter().partition(|s| matches!(s, Source::Link(_)));
+            news.into_iter().for_each(|source| self.on(source));
+            self.tell();
+            commands.into_iter().for_each(|source| self.on(source));
             self.on_time();
             self.tell();
+        }
+        while self.shared.directories.is_behind() {
+            self.shared.directories.catch_up();
         }
         Ok(())
     }
