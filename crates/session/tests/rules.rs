@@ -108,6 +108,14 @@ impl Rig {
         self.give(Input::Exited { attempt: attempt(n), exit, totals, result: vec![], run_us, tree_gone: true })
     }
 
+    /// What is said when reports have waited as long as they may.
+    fn waited(&mut self) -> Vec<String> {
+        let due = self.session.next_tick().expect("reports wait");
+        assert_eq!(due, self.now + Duration::from_millis(5));
+        self.now = due;
+        said(&self.give(Input::Tick))
+    }
+
     fn frame(&mut self, n: u64, number: u64, bytes: usize) -> Vec<Effect> {
         self.give(Input::Frame(frame(n, number, bytes)))
     }
@@ -211,20 +219,22 @@ fn short_runs_open_the_window_and_say_so() {
     assert_eq!(offers(&effects), [(53, 50)], "2 received, 1 slot, 50 ms of runs of 1 ms");
 }
 
-/// A worker whose tasks run for a millisecond each, with one more to run.
-fn of_short_runs() -> Rig {
+/// A worker whose tasks run for a millisecond each, and which has those from 3 to `last` to run.
+fn of_short_runs(last: u64) -> Rig {
     let mut rig = Rig::open(1);
     for n in 1..=2 {
         rig.order([start(n)]);
         rig.exit(n, 1_000);
     }
-    rig.order([start(3)]);
+    for n in 3..=last {
+        rig.order([start(n)]);
+    }
     rig
 }
 
 #[test]
 fn where_runs_are_short_a_start_is_told_with_the_end() {
-    let mut rig = of_short_runs();
+    let mut rig = of_short_runs(3);
     assert_eq!(rig.give(Input::Started { attempt: attempt(3) }), []);
     assert_eq!(said(&rig.exit(3, 1_000)), ["3 3 started", "4 3 exit code 0"]);
     assert_eq!(rig.session.next_tick(), None);
@@ -232,25 +242,17 @@ fn where_runs_are_short_a_start_is_told_with_the_end() {
 
 #[test]
 fn a_start_that_waited_long_enough_is_told_alone() {
-    let mut rig = of_short_runs();
+    let mut rig = of_short_runs(3);
     rig.give(Input::Started { attempt: attempt(3) });
-    let due = rig.session.next_tick().unwrap();
-    assert_eq!(due, rig.now + Duration::from_millis(5));
-    rig.now = due;
-    assert_eq!(said(&rig.give(Input::Tick)), ["3 3 started"]);
+    assert_eq!(rig.waited(), ["3 3 started"]);
     assert_eq!(rig.session.next_tick(), None);
 }
 
 #[test]
 fn where_runs_are_short_and_many_wait_ends_are_told_together() {
-    let mut rig = of_short_runs();
-    // Eleven runs of a millisecond each are plenty, ten when one has begun; nine are not.
-    for n in 4..=14 {
-        rig.order([start(n)]);
-    }
+    // While one runs and ten wait there is plenty; nine are not.
+    let mut rig = of_short_runs(14);
     assert_eq!(said(&rig.exit(3, 1_000)), [""; 0], "it waits, and the next one has begun");
-    let due = rig.session.next_tick().unwrap();
-    assert_eq!(due, rig.now + Duration::from_millis(5));
     let effects = rig.exit(4, 1_000);
     assert_eq!(said(&effects), ["3 3 exit code 0", "4 4 exit code 0"], "too few are left");
     assert_eq!(offers(&effects).len(), 1);
@@ -259,14 +261,9 @@ fn where_runs_are_short_and_many_wait_ends_are_told_together() {
 
 #[test]
 fn an_end_that_waited_long_enough_is_told() {
-    let mut rig = of_short_runs();
-    for n in 4..=30 {
-        rig.order([start(n)]);
-    }
+    let mut rig = of_short_runs(30);
     assert_eq!(said(&rig.exit(3, 1_000)), [""; 0]);
-    let due = rig.session.next_tick().unwrap();
-    rig.now = due;
-    assert_eq!(said(&rig.give(Input::Tick)), ["3 3 exit code 0"]);
+    assert_eq!(rig.waited(), ["3 3 exit code 0"]);
     rig.give(Input::Drain);
     assert_eq!(
         said(&rig.exit(4, 1_000)),
