@@ -22,7 +22,7 @@ const SHORT: Duration = Duration::from_millis(20);
 /// Weight of a new run time in the average, as a divisor: recent runs decide, one outlier doesn't.
 const WEIGHT: u64 = 8;
 /// Full windows that all classes together may have: with more classes each window is smaller.
-const WINDOWS: usize = 8;
+const WINDOWS: usize = 4;
 /// Classes without tasks that are remembered for their run times.
 const IDLE: usize = 1_000;
 

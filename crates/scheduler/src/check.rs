@@ -3,23 +3,52 @@
 //! Must never hold up the start, nor anybody's call: it has a connection and a thread of its own, of the lowest priority.
 
 use service::Readiness;
-use std::path::Path;
-use std::time::Instant;
-use std::{io, thread};
+use std::{
+    io,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Instant,
+};
 
 /// How low the priority is: the lowest.
 const NICE: i32 = 19;
 /// What is wrong, on /readyz.
 const STORE_CHECK: &str = "store-check";
 
+/// Whether the check is over, however it went. Until then the log can't be emptied: it reads the store as it was at its beginning.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Over(Arc<AtomicBool>);
+
+impl Over {
+    pub fn is_over(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Of a store that nobody checks.
+    #[cfg(test)]
+    pub fn already() -> Self {
+        Self(Arc::new(true.into()))
+    }
+}
+
 /// Starts it. What it finds is logged, counted, and said on /readyz.
-pub(crate) fn start(data_dir: &Path, readiness: Readiness) -> io::Result<()> {
+pub(crate) fn start(data_dir: &Path, readiness: Readiness, over: Over) -> io::Result<()> {
     let file = store::sqlite::examine::file(data_dir);
     let work = move || {
         // Of this thread alone, on Linux. At the usual priority it is as right, only less polite.
         let _ = rustix::process::nice(NICE);
         let began = Instant::now();
-        match store::sqlite::examine::quick_check(&file) {
+        let checked = store::sqlite::examine::quick_check(&file);
+        over.set();
+        match checked {
             Ok(found) if found.is_empty() => {
                 tracing::info!(seconds = began.elapsed().as_secs_f64(), "Store checked: no damage");
             }

@@ -276,7 +276,7 @@ impl<'a> Reign<'a> {
 
     /// Hands over the step of retention that is due.
     pub fn expire(&mut self) -> Result<(), Ended> {
-        let Some(step) = self.retention.alone(self.clock.now().wall) else { return Ok(()) };
+        let Some(step) = self.retention.alone(Instant::now(), self.clock.now().wall) else { return Ok(()) };
         let epoch = self.mark.epoch;
         self.submit(move |store| {
             let start = Instant::now();

@@ -3,7 +3,11 @@
 //! A walk begins with the oldest task and ends where nothing is old enough; then it rests. While there are commits, each takes
 //! a step along, which costs no sync of its own; steps by themselves are for a writer that has nothing else to do. This is
 //! the pacing alone: the loop hands the steps to the writer, and must not hand over one while another is under way.
+//!
+//! Nothing is deleted while the store is being checked: until that is over the log only grows, and whatever is written then
+//! costs every commit that comes after.
 
+use crate::check::Over;
 use domain::UnixMillis;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,7 +15,7 @@ use store::{Expired, Expiry};
 use tokio::sync::Notify;
 
 /// How long a step within a commit may take: whoever waits for the commit waits for it as well.
-const ALONG: Duration = Duration::from_micros(400);
+const ALONG: Duration = Duration::from_micros(200);
 /// After such a step so long passes until the next: few large steps touch fewer pages than many small ones, and most commits
 /// take none along.
 const APART: Duration = Duration::from_millis(4);
@@ -25,6 +29,8 @@ const QUIET: Duration = Duration::from_millis(20);
 const BETWEEN: (Duration, Duration) = (Duration::from_secs(3_600), Duration::from_millis(100));
 /// The first walk of a reign waits so long at most: those who waited for the scheduler come first.
 const FIRST: Duration = Duration::from_secs(10);
+/// Between two looks whether the store has been checked.
+const LOOK: Duration = Duration::from_secs(1);
 /// After a step that failed.
 const TROUBLE: Duration = Duration::from_secs(60);
 
@@ -42,13 +48,15 @@ pub(crate) struct Retention {
     commit: Option<Instant>,
     /// Told after a walk that deleted something.
     swept: Arc<Notify>,
+    /// Whether the store has been checked.
+    check: Over,
 }
 
 impl Retention {
-    /// Keeps tasks so long; zero: for ever.
-    pub fn new(keep: Duration, swept: Arc<Notify>) -> Self {
+    /// Keeps tasks so long; zero: for ever. `check` is that of the store at its start.
+    pub fn new(keep: Duration, swept: Arc<Notify>, check: Over) -> Self {
         let keep = (!keep.is_zero()).then_some(keep);
-        Self { keep, after: 0, deleted: 0, due: None, commit: None, swept }
+        Self { keep, after: 0, deleted: 0, due: None, commit: None, swept, check }
     }
 
     /// A reign begins, and with it a walk.
@@ -67,19 +75,23 @@ impl Retention {
     }
 
     /// The step that is due by itself. Another one is only after [`Retention::done`].
-    pub fn alone(&mut self, wall: UnixMillis) -> Option<Expiry> {
-        self.step(wall, ALONE)
+    pub fn alone(&mut self, now: Instant, wall: UnixMillis) -> Option<Expiry> {
+        self.step(now, wall, ALONE)
     }
 
     /// A commit is handed over: the step that it takes along. Another one is only after [`Retention::done`].
     pub fn along(&mut self, now: Instant, wall: UnixMillis) -> Option<Expiry> {
         self.commit = Some(now);
         self.due.filter(|due| *due <= now)?;
-        self.step(wall, ALONG)
+        self.step(now, wall, ALONG)
     }
 
-    fn step(&mut self, wall: UnixMillis, time: Duration) -> Option<Expiry> {
+    fn step(&mut self, now: Instant, wall: UnixMillis, time: Duration) -> Option<Expiry> {
         let keep = i64::try_from(self.keep?.as_millis()).unwrap_or(i64::MAX);
+        if !self.check.is_over() {
+            self.due = Some(now + LOOK);
+            return None;
+        }
         self.due = None;
         let before = UnixMillis(wall.0.saturating_sub(keep));
         Some(Expiry { before, after: self.after, limit: ROWS, time })
@@ -131,9 +143,22 @@ mod tests {
     }
 
     fn begun(keep: Duration, now: Instant) -> Retention {
-        let mut retention = Retention::new(keep, Arc::default());
+        let mut retention = Retention::new(keep, Arc::default(), Over::already());
         retention.begin(now);
         retention
+    }
+
+    #[test]
+    fn nothing_is_deleted_while_the_store_is_being_checked() {
+        let (now, wall, check) = (Instant::now(), UnixMillis(0), Over::default());
+        let mut walk = Retention::new(DAY, Arc::default(), check.clone());
+        walk.begin(now);
+        let due = now + FIRST;
+        assert_eq!((walk.alone(due, wall), walk.due(false)), (None, Some(due + LOOK)));
+        assert_eq!(walk.along(due + LOOK, wall), None);
+        check.set();
+        assert_eq!(walk.along(due + LOOK, wall), None, "looked at lately");
+        assert_eq!(walk.along(due + LOOK * 2, wall).unwrap().after, 0);
     }
 
     #[test]
@@ -143,15 +168,15 @@ mod tests {
         assert_eq!(walk.due(false), Some(now + FIRST));
         let wall = UnixMillis(100_000_000);
         let before = UnixMillis(wall.0 - 86_400_000);
-        let step = walk.alone(wall).unwrap();
+        let step = walk.alone(now, wall).unwrap();
         assert_eq!(step, Expiry { before, after: 0, limit: ROWS, time: ALONE });
         assert_eq!(walk.due(false), None, "one at a time");
         walk.done(now, &expired(5, Some(77)), Some(ALONE * 3));
         assert_eq!(walk.due(false), Some(now + ALONE * 3), "half of the writer's time at most");
-        assert_eq!(walk.alone(wall).unwrap().after, 77);
+        assert_eq!(walk.alone(now, wall).unwrap().after, 77);
         walk.done(now, &expired(0, None), Some(ALONE));
         assert_eq!(walk.due(false), Some(now + Duration::from_secs(3_600)));
-        assert_eq!(walk.alone(wall).unwrap().after, 0, "from the beginning");
+        assert_eq!(walk.alone(now, wall).unwrap().after, 0, "from the beginning");
     }
 
     #[test]
@@ -172,14 +197,14 @@ mod tests {
     #[test]
     fn nothing_goes_where_all_is_kept() {
         let mut walk = begun(Duration::ZERO, Instant::now());
-        assert_eq!((walk.due(false), walk.alone(UnixMillis(9))), (None, None));
+        assert_eq!((walk.due(false), walk.alone(Instant::now(), UnixMillis(9))), (None, None));
         assert_eq!(walk.along(Instant::now(), UnixMillis(9)), None);
     }
 
     #[tokio::test]
     async fn output_is_swept_after_a_walk_that_deleted_something() {
         let swept = Arc::new(Notify::new());
-        let mut walk = Retention::new(DAY, Arc::clone(&swept));
+        let mut walk = Retention::new(DAY, Arc::clone(&swept), Over::already());
         let now = Instant::now();
         walk.begin(now);
         walk.done(now, &expired(1, Some(1)), None);

@@ -1,7 +1,14 @@
 //! Run: a scheduler from its flags to its stop.
 
 use crate::{
-    DiskOptions, Options, check, core::Core, disk::Disk, enrol::Enrolling, gap::Receipts, grpc::Door, mailbox::mailbox,
+    DiskOptions, Options,
+    check::{self, Over},
+    core::Core,
+    disk::Disk,
+    enrol::Enrolling,
+    gap::Receipts,
+    grpc::Door,
+    mailbox::mailbox,
     retention::Retention,
 };
 use crate::{scopes::SCOPES, story, tokens::Tokens, view::Views};
@@ -69,7 +76,8 @@ pub async fn run(options: Options, stopping: Stopping) -> service::Result<()> {
     let (views, view) = Views::new();
     let disk = Disk::new(&data_dir, min_free_disk, ballast, readiness.clone());
     let (story, telling) = story::start(&data_dir, Arc::clone(&reader), Arc::clone(&disk), handle.clone())?;
-    check::start(&data_dir, readiness.clone())?;
+    let over = Over::default();
+    check::start(&data_dir, readiness.clone(), over.clone())?;
     let receipts = Receipts::default();
     let tokens = Tokens::load(handle.clone(), Arc::clone(&reader), gate.clone())?;
     let deleted = Arc::new(Notify::new());
@@ -80,7 +88,7 @@ pub async fn run(options: Options, stopping: Stopping) -> service::Result<()> {
         story: story.clone(),
         views,
         lost_after,
-        retention: Retention::new(retention, Arc::clone(&deleted)),
+        retention: Retention::new(retention, Arc::clone(&deleted), over),
         receipts: receipts.clone(),
         accepted: accept_data_loss.map(Commit),
         readiness: readiness.clone(),

@@ -101,8 +101,11 @@ impl crate::Session {
         if self.leaving {
             return self.end(attempt, ReportKind::Recalled);
         }
+        let priority = start.spec.priority;
         self.held.insert(attempt, Held::new(Phase::Queued(start)));
-        self.queue.push_back(attempt);
+        // What is held ahead must not hold up what is more urgent.
+        let behind = self.queue.iter().rev().take_while(|(other, _)| *other < priority).count();
+        self.queue.insert(self.queue.len() - behind, (priority, attempt));
     }
 
     fn kill(&mut self, attempt: AttemptId) {
@@ -135,7 +138,7 @@ impl crate::Session {
         if self.free_slots() == 0 || self.remembering {
             return None;
         }
-        let attempt = self.queue.pop_front()?;
+        let (_, attempt) = self.queue.pop_front()?;
         let held = self.held.get_mut(&attempt)?;
         match std::mem::replace(&mut held.phase, Phase::Running) {
             Phase::Queued(start) => {

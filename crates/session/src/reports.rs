@@ -147,7 +147,7 @@ impl crate::Session {
         let held = self.held.entry(attempt).or_insert_with(|| crate::attempt::Held::new(Phase::Ended));
         match std::mem::replace(&mut held.phase, Phase::Ended) {
             Phase::Running => self.running -= 1,
-            Phase::Queued(_) => self.queue.retain(|a| *a != attempt),
+            Phase::Queued(_) => self.queue.retain(|(_, a)| *a != attempt),
             Phase::Ended => {}
         }
         self.unacknowledged_ends += 1;

@@ -32,8 +32,8 @@ pub struct Session {
     pub(crate) output: Output,
     pub(crate) held: BTreeMap<AttemptId, Held>,
     pub(crate) gone: Gone,
-    /// Those in phase `Queued`, oldest first.
-    pub(crate) queue: VecDeque<AttemptId>,
+    /// Those in phase `Queued` with their priorities, highest first, then oldest first.
+    pub(crate) queue: VecDeque<(i32, AttemptId)>,
     /// How many are in phase `Running`.
     pub(crate) running: u32,
     borrowed: u32,
@@ -248,7 +248,7 @@ impl Session {
 
     fn leave(&mut self) {
         self.leaving = true;
-        for attempt in std::mem::take(&mut self.queue) {
+        for (_, attempt) in std::mem::take(&mut self.queue) {
             self.end(attempt, ReportKind::Recalled);
         }
     }

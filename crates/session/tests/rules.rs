@@ -233,6 +233,23 @@ fn of_short_runs(last: u64) -> Rig {
 }
 
 #[test]
+fn what_is_more_urgent_is_before_what_is_held_ahead() {
+    let mut rig = of_short_runs(4);
+    let urgent = |n, priority| {
+        let Order::Start(start) = start(n) else { panic!("a start") };
+        Order::Start(Start { spec: Arc::new(Spec { priority, ..(*start.spec).clone() }), ..start })
+    };
+    rig.order([urgent(5, 7), urgent(6, -1), start(7), urgent(8, 7), urgent(9, 8)]);
+    let mut begun = vec![3];
+    loop {
+        let effects = rig.exit(begun[begun.len() - 1], 1_000_000);
+        let Some(Effect::Start(start)) = effects.iter().find(|e| matches!(e, Effect::Start(_))) else { break };
+        begun.push(start.attempt.task.unix_ms());
+    }
+    assert_eq!(begun, [3, 9, 5, 8, 4, 7, 6]);
+}
+
+#[test]
 fn where_runs_are_short_a_start_is_told_with_the_end() {
     let mut rig = of_short_runs(3);
     assert_eq!(rig.give(Input::Started { attempt: attempt(3) }), []);

@@ -42,7 +42,9 @@ async fn bench(members: usize, tasks: usize) -> ExitCode {
     verbs(&gateway, "tasks", &sample(&ids)).await;
     let index = |n: usize| format!("{array}.{}", 1 + n * (members / SAMPLES).max(1));
     verbs(&gateway, "members", &(0..SAMPLES).map(index).collect::<Vec<_>>()).await;
+    report_memory(&cluster, "after the verbs");
     lists(&gateway, &array).await;
+    report_memory(&cluster, "after the lists");
     first_in_line(&mut cluster).await;
     report_memory(&cluster, "at the end");
     ExitCode::SUCCESS

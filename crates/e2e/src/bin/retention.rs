@@ -57,6 +57,7 @@ async fn bench(tasks: usize) -> ExitCode {
     cluster.kill_scheduler();
     cluster.scheduler_args = ["--retention", "1s"].map(str::to_owned).to_vec();
     cluster.start_scheduler();
+    submits(&cluster, "after a restart, while the store is checked").await;
     let began = Instant::now();
     while deleted(&cluster) < 1.0 {
         tokio::time::sleep(Duration::from_millis(20)).await;

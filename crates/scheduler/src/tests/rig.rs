@@ -1,5 +1,6 @@
 //! A scheduler on a real store, its door, and a worker that does what the test says.
 
+use crate::check::Over;
 use crate::core::Core;
 use crate::disk::Disk;
 use crate::gap::Receipts;
@@ -44,7 +45,7 @@ impl Rig {
             story: story.clone(),
             views,
             lost_after: Duration::from_secs(60),
-            retention: Retention::new(retention, Arc::default()),
+            retention: Retention::new(retention, Arc::default(), Over::already()),
             receipts: receipts.clone(),
             accepted: None,
             readiness: readiness.clone(),

@@ -1,19 +1,34 @@
 //! Checkpoints: what was committed moves from the log into the database on a thread of its own, so that no commit waits for
 //! it. Copying 1,000 pages back takes as long as several commits.
 //!
+//! While somebody reads for long – a check of the whole store, a backup – the log can't begin anew, and grows. Looking for what
+//! can be copied then costs more the longer it is: only the thread does, and not often; and all that has gathered is copied by
+//! the thread alone, however long that takes.
+//!
 //! Must never be what durability rests on: a commit is durable in the log. A checkpoint that fails leaves the log as it was,
 //! and the next one copies the same pages again: what a failed sync left in the kernel's cache alone is written once more.
 
 use super::{open, watermark};
 use rusqlite::Connection;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::{io, path::Path, thread, thread::JoinHandle};
+use std::{
+    io,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
 
 /// Pages of log after which the thread copies them back.
 const PAGES: i32 = 1_000;
 /// Pages of log after which the writer does: under full load the thread never catches up with it, and the log begins anew
 /// only after somebody has. By then the thread has left little to copy. Keeps the log at about 16 MiB.
 const PAGES_AT_MOST: i32 = 4_000;
+/// Between two tries while a reader holds the log.
+const HELD_PAUSE: Duration = Duration::from_millis(100);
 
 /// The thread. Dropped after the writer's connection, it ends.
 pub(super) struct Checkpoints {
@@ -28,13 +43,18 @@ impl Checkpoints {
         // One waits while one is done: more would find nothing.
         let (ask, asked) = sync_channel(1);
         let (thread, dir) = (thread::Builder::new().name("store-checkpoint".into()), dir.to_owned());
-        let thread = thread.spawn(move || work(&dir, &asked))?;
+        let held = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&held);
+        let thread = thread.spawn(move || work(&dir, &asked, &told))?;
         let wake = ask.clone();
         let hook = move |wal: &mut rusqlite::hooks::Wal, pages| {
-            if pages >= PAGES_AT_MOST {
+            let much = pages >= PAGES_AT_MOST;
+            if much && !held.load(Ordering::Relaxed) {
                 // Busy: the thread is at it. Anything else comes up again in the thread, which says so.
                 drop(wal.checkpoint());
-            } else if pages >= PAGES {
+            }
+            // Also where that doesn't help: the thread finds out why.
+            if pages >= PAGES && (!much || pages >= 2 * PAGES_AT_MOST) {
                 let _ = wake.try_send(());
             }
             Ok(())
@@ -57,29 +77,110 @@ impl Drop for Checkpoints {
 /// One line in so many failures: a full disk lasts for hours, and its log may stand on it.
 const SAY_EVERY: u32 = 1_000;
 
-fn work(dir: &Path, asked: &Receiver<()>) {
-    let (mut conn, mut failures) = (None, 0_u32);
-    for () in asked {
+/// `held` is told: the writer must leave it to this thread.
+fn work(dir: &Path, asked: &Receiver<()>, held: &AtomicBool) {
+    let (mut conn, mut failures, mut backlog) = (None, 0_u32, Backlog::default());
+    while backlog.is_behind() || asked.recv().is_ok() {
         let done = match &mut conn {
             Some(conn) => checkpoint(conn),
             none => open::checkpointer(&open::file(dir)).and_then(|opened| checkpoint(none.insert(opened))),
         };
         match done {
-            Ok(()) => {
+            Ok(found) => {
                 watermark::sync(dir);
                 failures = 0;
+                backlog = backlog.after(found);
+                held.store(!matches!(backlog, Backlog::None { .. }), Ordering::Relaxed);
+                if matches!(backlog, Backlog::Held { .. }) {
+                    thread::sleep(HELD_PAUSE);
+                }
             }
             Err(error) => {
                 if failures.is_multiple_of(SAY_EVERY) {
                     tracing::warn!(%error, failures, "The store's log could not be copied back; it stays until it can");
                 }
-                (conn, failures) = (None, failures.saturating_add(1));
+                (conn, failures, backlog) = (None, failures.saturating_add(1), Backlog::default());
+                held.store(false, Ordering::Relaxed);
             }
         }
     }
 }
 
+/// Pages of log when a checkpoint began, and how many of them were in the database at its end.
+#[derive(Clone, Copy, Debug)]
+struct Found {
+    log: i32,
+    copied: i32,
+}
+
+/// What is left to copy, so that the writer doesn't come upon more than it can copy in a moment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Backlog {
+    /// Not much, but for what comes.
+    None { copied: i32 },
+    /// A reader holds much of the log.
+    Held { copied: i32 },
+    /// The reader is gone; so many pages were copied by the last checkpoint, which took long enough for many more to come.
+    Behind { copied: i32, pages: i32 },
+}
+
+impl Default for Backlog {
+    fn default() -> Self {
+        Self::None { copied: 0 }
+    }
+}
+
+impl Backlog {
+    /// Whether the thread goes on without being asked.
+    fn is_behind(self) -> bool {
+        matches!(self, Self::Behind { .. })
+    }
+
+    /// What a checkpoint left.
+    fn after(self, Found { log, copied }: Found) -> Self {
+        if log - copied > PAGES_AT_MOST {
+            return Self::Held { copied };
+        }
+        let (Self::None { copied: before } | Self::Held { copied: before } | Self::Behind { copied: before, .. }) =
+            self;
+        // A log that is shorter than what was copied is another one.
+        let pages = if before <= copied { copied - before } else { copied };
+        match self {
+            Self::None { .. } => Self::None { copied },
+            _ if pages <= PAGES_AT_MOST => Self::None { copied },
+            // Each round copies what came during the one before. If that doesn't become less, the writer has to wait.
+            Self::Behind { pages: last, .. } if pages >= last => Self::None { copied },
+            Self::Held { .. } | Self::Behind { .. } => Self::Behind { copied, pages },
+        }
+    }
+}
+
 /// As far as readers allow: it waits for nobody.
-fn checkpoint(conn: &Connection) -> rusqlite::Result<()> {
-    conn.prepare_cached("PRAGMA wal_checkpoint(PASSIVE)")?.query_row([], |_| Ok(()))
+fn checkpoint(conn: &Connection) -> rusqlite::Result<Found> {
+    let mut statement = conn.prepare_cached("PRAGMA wal_checkpoint(PASSIVE)")?;
+    // Whether somebody else is at it; then -1 twice, which is nothing left.
+    statement.query_row([], |row| Ok(Found { log: row.get(1)?, copied: row.get(2)? }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_writer_leaves_to_the_thread_what_gathered_behind_a_reader() {
+        let found = |log, copied| Found { log, copied };
+        let none = Backlog::default().after(found(1_200, 1_200));
+        assert_eq!(none, Backlog::None { copied: 1_200 });
+        assert_eq!(none.after(found(5_000, 1_300)), Backlog::None { copied: 1_300 }, "somebody reads, as always");
+        let held = none.after(found(90_000, 1_200));
+        assert_eq!(held, Backlog::Held { copied: 1_200 });
+        let behind = held.after(found(91_200, 91_200));
+        assert_eq!(behind, Backlog::Behind { copied: 91_200, pages: 90_000 }, "much came while that was copied");
+        let again = behind.after(found(121_200, 121_200));
+        assert_eq!(again, Backlog::Behind { copied: 121_200, pages: 30_000 });
+        assert_eq!(again.after(found(125_000, 125_000)), Backlog::None { copied: 125_000 });
+        assert_eq!(again.after(found(160_000, 160_000)), Backlog::None { copied: 160_000 }, "it doesn't catch up");
+        assert_eq!(again.after(found(5, 5)), Backlog::None { copied: 5 }, "the log has begun anew");
+        assert_eq!(held.after(found(-1, -1)), Backlog::None { copied: -1 }, "somebody else is at it");
+    }
 }

@@ -68,3 +68,28 @@ fn the_log_begins_anew_before_it_grows_large() {
     assert!(written * 4_096 > 22 << 20, "{written} pages prove nothing");
     assert!(log() < 20 << 20, "the log has {} bytes", log());
 }
+
+#[test]
+fn the_log_begins_anew_when_a_long_reader_has_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = open(dir.path()).unwrap();
+    let epoch = store.begin().unwrap().epoch;
+    let log = dir.path().join("tasks.sqlite-wal");
+    // A log that begins anew has other salts.
+    let salts = || std::fs::read(&log).unwrap()[16..24].to_vec();
+    let reader = rusqlite::Connection::open(dir.path().join("tasks.sqlite")).unwrap();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM tasks").unwrap();
+    let held = salts();
+    while std::fs::metadata(&log).unwrap().len() < 48 << 20 {
+        fill(&mut store, epoch, 1_000);
+        expire(&mut store, epoch);
+    }
+    assert_eq!(salts(), held, "it was read all the time");
+    drop(reader);
+    let until = std::time::Instant::now() + Duration::from_secs(60);
+    while salts() == held {
+        assert!(std::time::Instant::now() < until, "the log has {} bytes", std::fs::metadata(&log).unwrap().len());
+        fill(&mut store, epoch, 1);
+        expire(&mut store, epoch);
+    }
+}
