@@ -261,6 +261,11 @@ fn lost_store(cluster: &mut Cluster, reached: &Reached, operations: &[Operation]
     cluster.kill_scheduler();
     fs::remove_dir_all(cluster.data_dir()).unwrap();
     cluster.start_scheduler();
+    // It listens before it has opened its store, and knows of no receipts until then.
+    eventually("the store to be open", || {
+        let answer = http::http(reached.at, "GET", &format!("/tasks/{done}"), brings, "");
+        (answer.status == 500).then_some(())
+    });
     let large = json!({ "name": "large", "payload": "x".repeat(300_000) }).to_string();
     for operation in operations {
         let alone = operation.template == "/tasks" && operation.body;
