@@ -1,21 +1,34 @@
 //! The check of the whole store after a start, in the background (GUARANTEES G12).
 //!
-//! Must never hold up the start, nor anybody's call: it has a connection and a thread of its own, of the lowest priority.
+//! Must never hold up the start, nor anybody's call: it has a connection and a thread of its own, of the lowest priority, which
+//! rests all the time.
 
+use rustix::fs::Advice;
 use service::Readiness;
 use std::{
+    fs::File,
     io,
+    num::NonZeroU64,
     path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// How low the priority is: the lowest.
 const NICE: i32 = 19;
+/// Works so long at a time. The priority alone isn't enough: it counts among the threads of this service only, where Linux
+/// shares by session or control group, and the kernel's own threads, which end a commit's sync, waited 4 ms for a tick.
+const SPELL: Duration = Duration::from_micros(250);
+/// And rests so long; Linux makes twice as much of it.
+const REST: Duration = Duration::from_micros(50);
+/// Between two spells so much of the file is asked for, in order: more than the check gets through in a spell. By itself it reads page
+/// by page, as its trees lead it, which is many times slower from a disk; and with the kernel's reading ahead of it, everybody else
+/// would wait behind megabytes.
+const CHUNK: u64 = 128 * 1024;
 /// What is wrong, on /readyz.
 const STORE_CHECK: &str = "store-check";
 
@@ -46,7 +59,7 @@ pub(crate) fn start(data_dir: &Path, readiness: Readiness, over: Over) -> io::Re
         // Of this thread alone, on Linux. At the usual priority it is as right, only less polite.
         let _ = rustix::process::nice(NICE);
         let began = Instant::now();
-        let checked = store::sqlite::examine::quick_check(&file);
+        let checked = store::sqlite::examine::check_with(&file, beside(&file));
         over.set();
         match checked {
             Ok(found) if found.is_empty() => {
@@ -62,4 +75,22 @@ pub(crate) fn start(data_dir: &Path, readiness: Readiness, over: Over) -> io::Re
         }
     };
     thread::Builder::new().name("store-check".into()).spawn(work).map(drop)
+}
+
+/// What goes on beside the check, on its thread: called often, it rests where it is time to.
+fn beside(file: &Path) -> impl FnMut() + use<> {
+    let file = File::open(file).ok();
+    let (mut began, mut at) = (Instant::now(), 0);
+    move || {
+        if began.elapsed() < SPELL {
+            return;
+        }
+        if let Some(file) = &file {
+            // Only asked for: the next spell begins with what is there.
+            let _ = rustix::fs::fadvise(file, at, NonZeroU64::new(CHUNK), Advice::WillNeed);
+            at += CHUNK;
+        }
+        thread::sleep(REST);
+        began = Instant::now();
+    }
 }

@@ -14,7 +14,7 @@ use crate::{
     retention::Retention,
     seal::Sealer,
     story,
-    view::Views,
+    view::{View, Views},
 };
 use domain::{Commit, Error, Kind, Loaded, StateWord};
 use driver::Driver;
@@ -101,24 +101,26 @@ impl Core {
     }
 
     /// What the store is, with the loss that its operator has accepted.
-    async fn open(&self) -> Result<Result<(Opened, Loaded), Gap>, Failure> {
+    async fn open(&self) -> Result<(Opened, Loaded, Option<Gap>), Failure> {
         let (opened, loaded) = open(&self.writer).await?;
         let gap = Gap::of(&opened);
         if self.accepted != Some(opened.commit) {
-            return Ok(gap.map_or(Ok((opened, loaded)), Err));
+            return Ok((opened, loaded, gap));
         }
         let why = gap.map_or_else(|| "nobody connected remembers more".to_owned(), |gap| gap.why);
         tracing::warn!(commit = opened.commit.0, reason = why, "Loss of data accepted by the operator");
         accept(&self.writer, opened.remembered.into_iter().collect()).await?;
-        open(&self.writer).await.map(Ok)
+        let (opened, loaded) = open(&self.writer).await?;
+        Ok((opened, loaded, None))
     }
 
     async fn reign(&mut self, outbox: &mut Outbox, replies: &mut Replies) -> Result<Over, Failure> {
-        let (opened, loaded) = match self.open().await? {
-            Ok(whole) => whole,
-            Err(gap) => return Ok(Over::Behind(gap)),
-        };
+        let (opened, loaded, gap) = self.open().await?;
+        // Also beside a gap: whoever reads with a receipt of what is lost hears that it is.
         self.receipts.begin(&opened);
+        if let Some(gap) = gap {
+            return Ok(Over::Behind(gap));
+        }
         let attempts = under_way(&loaded.tasks);
         self.story.reset(loaded.tasks.clone()).await;
         let clock = Clock::start();
@@ -143,7 +145,7 @@ impl Core {
             driver.push(Input::OutputStored { attempt, frames });
         }
         self.retention.begin(Instant::now());
-        self.views.begin();
+        self.views.begin(|| View::of(&driver));
         let (story, views, retention) = (&self.story, &mut self.views, &mut self.retention);
         let Opened { store_id, epoch, commit, seal, .. } = opened;
         outbox.seal_with(Sealer::new(Arc::clone(&store_id), seal));
@@ -188,7 +190,7 @@ async fn serve(
             Event::Answer(Some(answer)) => reign.answer(answer).await,
             Event::Message(Some(message)) => take(&mut reign, message, messages),
             Event::View => {
-                reign.views.publish(|| crate::view::View::of(&reign.driver));
+                reign.views.publish(|| View::of(&reign.driver));
                 Ok(())
             }
             Event::Expire => reign.expire(),

@@ -65,6 +65,8 @@ fn behind(at: Commit, last: Epoch, epoch: Epoch, commit: Commit) -> Option<Strin
     (epoch > last).then(|| format!("epoch {}, the store ends at {}", epoch.0, last.0))
 }
 
+/// What a caller hears who asks for what only an opened store can tell.
+pub(crate) const NOT_OPEN: &str = "the scheduler's store is not open yet";
 /// The metadata that brings a receipt.
 const RECEIPT: &str = "baton-receipt";
 
@@ -115,13 +117,13 @@ impl Receipts {
     /// Whether the store has what a caller was told.
     ///
     /// # Errors
-    /// [`Kind::DataLoss`] if it hasn't; [`Kind::Invalid`] if that is no receipt.
+    /// [`Kind::DataLoss`] if it hasn't; [`Kind::Unavailable`] before the store was opened: nobody knows then;
+    /// [`Kind::Invalid`] if that is no receipt.
     pub fn check(&self, receipt: &str) -> Result<(), Error> {
         let parted = receipt.rsplit_once('.').and_then(|(store, commit)| Some((store, commit.parse::<u64>().ok()?)));
         let (store, commit) = parted.ok_or_else(|| Error::field("baton-receipt", "is no receipt of a task"))?;
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        // Not opened yet: nothing is known, and nothing is answered either.
-        let Some(mark) = &known.mark else { return Ok(()) };
+        let mark = known.mark.as_ref().ok_or_else(|| Error::unavailable(NOT_OPEN))?;
         let lost = |text: String| Err(Error::new(Kind::DataLoss, text));
         if *mark.store_id != *store {
             return lost(format!("the receipt is of store {store}, this is {}", mark.store_id));
@@ -176,7 +178,8 @@ mod tests {
     #[test]
     fn a_receipt_counts_until_what_it_stands_for_is_lost_and_names_the_loss_ever_after() {
         let receipts = Receipts::default();
-        assert_eq!((receipts.now(), receipts.check("s.9")), (String::new(), Ok(())));
+        assert_eq!(receipts.now(), "");
+        assert_eq!(receipts.check("s.9").unwrap_err().kind(), Kind::Unavailable, "nobody knows yet");
         let loss = Loss { after: Commit(50), upto: Commit(90), at: UnixMillis(7) };
         receipts.begin(&Opened { losses: vec![loss], ..opened(5, 100, None) });
         receipts.committed(Commit(101));

@@ -41,7 +41,7 @@ pub(crate) fn begin() {
 
 /// Sets those of a view. `told` is what the counters were told of this reign.
 pub(crate) fn set(view: &View, told: &mut Stats) {
-    let View { snapshot, stats, counts } = view;
+    let View { opened: _, snapshot, stats, counts } = view;
     for (word, n) in counts.iter() {
         metrics::gauge!("baton_tasks", "state" => word.as_str()).set(n as f64);
     }

@@ -97,6 +97,18 @@ async fn what_waits_says_why() {
 }
 
 #[tokio::test]
+async fn nobody_is_said_to_be_there_or_not_before_the_store_is_open() {
+    let list = || Request::new(v1::ListWorkersRequest {});
+    let rig = Rig::start(FOR_EVER);
+    // The loop hasn't run yet: the call comes before the store is opened, and waits for that.
+    assert_eq!(rig.door.list_workers(list()).await.unwrap().into_inner().workers, []);
+    rig.stop().await;
+    let rig = Rig::start(FOR_EVER);
+    rig.never_open();
+    assert_eq!(rig.door.list_workers(list()).await.unwrap_err().code(), Code::Unavailable);
+}
+
+#[tokio::test]
 async fn workers_are_drained_and_forgotten() {
     let rig = Rig::start(FOR_EVER);
     rig.worker(|_| 0).await;

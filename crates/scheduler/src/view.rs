@@ -15,6 +15,8 @@ const EVERY: Duration = Duration::from_millis(50);
 /// Workers, queues and counters at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct View {
+    /// Whether it is one of a store that has been opened. Before that nobody knows of any worker.
+    pub opened: bool,
     /// Workers and queues.
     pub snapshot: Arc<Snapshot>,
     /// Counters of this reign.
@@ -26,7 +28,12 @@ pub struct View {
 impl View {
     /// The view of a driver.
     pub fn of(driver: &Driver) -> Self {
-        Self { snapshot: Arc::new(driver.snapshot()), stats: driver.engine().stats(), counts: *driver.counts() }
+        Self {
+            opened: true,
+            snapshot: Arc::new(driver.snapshot()),
+            stats: driver.engine().stats(),
+            counts: *driver.counts(),
+        }
     }
 }
 
@@ -45,9 +52,10 @@ impl Views {
         (Self { to, last: None, stale: false, told: Stats::default() }, from)
     }
 
-    /// A reign begins: its engine counts from 0.
-    pub fn begin(&mut self) {
+    /// A reign begins: its engine counts from 0. Whoever is known to the store shows from now on.
+    pub fn begin(&mut self, view: impl FnOnce() -> View) {
         self.told = Stats::default();
+        self.publish_now(view);
     }
 
     /// Publishes a new view, unless the last one is young: then it is due later.

@@ -84,6 +84,7 @@ fn submit_distinct(cluster: &Cluster, tasks: usize) -> Vec<String> {
     println!("{{\"submit\":\"distinct\",\"tasks\":{tasks},\"seconds\":{:.3}}}", took.as_secs_f64());
     report_memory(cluster, "after the distinct tasks");
     let file = File::open(&ids).unwrap_or_else(|e| panic!("ids: {e}"));
+    settle(&file).unwrap_or_else(|e| panic!("ids: {e}"));
     let ids: Vec<String> = BufReader::new(file).lines().map_while(Result::ok).collect();
     assert_eq!(ids.len(), tasks, "one id a task");
     ids
@@ -96,7 +97,13 @@ fn write_specs(path: &Path, tasks: usize) -> std::io::Result<()> {
         let (name, queue) = (n % 1_000, n % 10);
         writeln!(file, r#"{{"name":"job-{name}","queue":"q{queue}","args":["echo","{n}"]}}"#)?;
     }
-    file.flush()
+    file.flush()?;
+    settle(file.get_ref())
+}
+
+/// What this bench itself wrote must not be on its way to the disk while others are timed.
+fn settle(file: &File) -> std::io::Result<()> {
+    file.sync_all()
 }
 
 /// From the start of the process to the first answer to a read.

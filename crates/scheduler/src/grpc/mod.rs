@@ -189,7 +189,7 @@ impl v1::scheduler_server::Scheduler for Door {
     }
 
     async fn list_workers(&self, _: Request<v1::ListWorkersRequest>) -> Answer<v1::ListWorkersResponse> {
-        Ok(Response::new(workers::workers(&self.views.borrow().snapshot)))
+        answer(workers::workers(self).await)
     }
 
     async fn drain_worker(&self, request: Request<v1::DrainWorkerRequest>) -> Answer<v1::DrainWorkerResponse> {

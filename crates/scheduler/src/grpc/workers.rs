@@ -1,11 +1,21 @@
 //! Workers: who is there.
 
-use domain::{Hello, WorkerSnapshot};
-use engine::Snapshot;
+use super::Door;
+use crate::{gap::NOT_OPEN, view::View};
+use domain::{Error, Hello, Result, WorkerSnapshot};
+use std::time::Duration;
+use tokio::time::timeout;
 use wire::v1;
 
-pub(super) fn workers(snapshot: &Snapshot) -> v1::ListWorkersResponse {
-    v1::ListWorkersResponse { workers: snapshot.workers.iter().map(info).collect() }
+/// How long a call waits for a store that is being opened: that takes some milliseconds, if it can be.
+const OPENING: Duration = Duration::from_secs(1);
+
+/// "None" is an answer of an opened store only.
+pub(super) async fn workers(door: &Door) -> Result<v1::ListWorkersResponse> {
+    let mut views = door.views.clone();
+    let opened = timeout(OPENING, views.wait_for(|View { opened, .. }| *opened)).await;
+    let view = opened.ok().and_then(std::result::Result::ok).ok_or_else(|| Error::unavailable(NOT_OPEN))?;
+    Ok(v1::ListWorkersResponse { workers: view.snapshot.workers.iter().map(info).collect() })
 }
 
 fn info(worker: &WorkerSnapshot) -> v1::WorkerInfo {

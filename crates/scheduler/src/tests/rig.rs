@@ -76,6 +76,11 @@ impl Rig {
         self.core.await.unwrap();
     }
 
+    /// Before its loop has run: it never will.
+    pub fn never_open(&self) {
+        self.core.abort();
+    }
+
     /// An id as the gateway draws it.
     pub fn id(&self) -> TaskId {
         let n = self.next.fetch_add(1, Ordering::Relaxed);

@@ -47,14 +47,21 @@ impl Checkpoints {
         let told = Arc::clone(&held);
         let thread = thread.spawn(move || work(&dir, &asked, &told))?;
         let wake = ask.clone();
+        let mut asked_at = 0;
         let hook = move |wal: &mut rusqlite::hooks::Wal, pages| {
             let much = pages >= PAGES_AT_MOST;
             if much && !held.load(Ordering::Relaxed) {
                 // Busy: the thread is at it. Anything else comes up again in the thread, which says so.
                 drop(wal.checkpoint());
             }
-            // Also where that doesn't help: the thread finds out why.
-            if pages >= PAGES && (!much || pages >= 2 * PAGES_AT_MOST) {
+            if pages < asked_at {
+                // The log has begun anew.
+                asked_at = 0;
+            }
+            // Not with each commit: what a reader holds now, it holds then. Also where the writer's own doesn't help: the
+            // thread finds out why.
+            if pages - asked_at >= PAGES && (!much || pages >= 2 * PAGES_AT_MOST) {
+                asked_at = pages;
                 let _ = wake.try_send(());
             }
             Ok(())

@@ -3,7 +3,7 @@
 //!
 //! Must never change a store, and never take it from the scheduler that has it.
 
-use super::{accept, open, watermark};
+use super::{accept, open, scattered, watermark};
 use crate::Watermark;
 use domain::{Error, Kind, Result};
 use rusqlite::{Connection, OpenFlags};
@@ -14,6 +14,8 @@ use std::{fs, io};
 pub const RESTORED: &str = "RESTORED";
 /// Problems that a check names at most: one is enough to act.
 const PROBLEMS: usize = 8;
+/// SQLite's steps between two calls of what goes on beside a check.
+const STEPS: i32 = 500;
 
 /// What a store says of itself.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -77,7 +79,22 @@ pub fn examine(file: &Path) -> Result<Examined> {
 /// # Errors
 /// As [`examine`].
 pub fn quick_check(file: &Path) -> Result<Vec<String>> {
-    let conn = reader(file)?;
+    check_with(file, || ())
+}
+
+/// [`quick_check`], calling `meanwhile` on the same thread every few microseconds.
+///
+/// # Errors
+/// As [`examine`].
+pub fn check_with(file: &Path, mut meanwhile: impl FnMut() + Send + 'static) -> Result<Vec<String>> {
+    let mut conn = reader(file)?;
+    // Also a check follows trees. Its caller may see to it that the pages are there.
+    scattered::advise(file);
+    let go_on = move || {
+        meanwhile();
+        false
+    };
+    conn.progress_handler(STEPS, Some(go_on)).map_err(|error| unreadable(file, &error.to_string()))?;
     let fault = |error: rusqlite::Error| unreadable(file, &error.to_string());
     let mut statement = conn.prepare(&format!("PRAGMA quick_check({PROBLEMS})")).map_err(fault)?;
     let found =

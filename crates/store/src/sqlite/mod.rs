@@ -23,6 +23,7 @@ mod put;
 mod queues;
 mod reader;
 mod rows;
+mod scattered;
 mod schema;
 mod story;
 mod tallies;

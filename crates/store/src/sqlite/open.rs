@@ -1,6 +1,6 @@
 //! Opening: the lock on the data directory, and connections whose settings are read back rather than believed.
 
-use super::schema;
+use super::{scattered, schema};
 use domain::{Error, Kind, Result};
 use rusqlite::{Connection, OpenFlags};
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -18,6 +18,9 @@ const STATEMENTS: usize = 64;
 /// pages, a reader walks one index at a time.
 const WRITER_CACHE_KIB: i64 = 8_192;
 const READER_CACHE_KIB: i64 = 2_048;
+/// What a killed scheduler's log may keep of the disk: about what it needs under load. Commits write over it, where those of a
+/// log that grows wait for the file system's own log as well, and for threads of the kernel.
+const LOG_BYTES: u64 = 16 << 20;
 /// How long a reader waits for a checkpoint or recovery that blocks it.
 pub(super) const BUSY: Duration = Duration::from_secs(5);
 
@@ -60,6 +63,7 @@ pub(super) fn writer(dir: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut conn = Connection::open_with_flags(&path, flags).map_err(fault)?;
     conn.busy_timeout(BUSY).map_err(fault)?;
+    scattered::advise(&path);
     let mode: String = conn.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(fault)?;
     conn.pragma_update(None, "synchronous", "FULL").map_err(fault)?;
     // `Checkpoints` sees to it.
@@ -75,8 +79,11 @@ pub(super) fn writer(dir: &Path) -> Result<Connection> {
     }
     schema::migrate(&mut conn)?;
     // What recovery found may be in the kernel's cache alone, even after a sync: one that failed marks its pages as clean.
-    // Copying the log back writes all of it anew, to another file, and syncs that.
-    let busy: i64 = conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).map_err(fault)?;
+    // Copying the log back writes all of it anew, to another file, and syncs that. The epoch, which is taken next, begins
+    // the log anew with other salts.
+    let checkpoint = if log_bytes(&path) > LOG_BYTES { "TRUNCATE" } else { "RESTART" };
+    let busy: i64 =
+        conn.query_row(&format!("PRAGMA wal_checkpoint({checkpoint})"), [], |row| row.get(0)).map_err(fault)?;
     if busy != 0 {
         return Err(Error::unavailable(format!(
             "store {} is being read; its log can't be copied back",
@@ -85,6 +92,12 @@ pub(super) fn writer(dir: &Path) -> Result<Connection> {
     }
     conn.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(conn)
+}
+
+fn log_bytes(database: &Path) -> u64 {
+    let mut log = database.as_os_str().to_owned();
+    log.push("-wal");
+    fs::metadata(log).map_or(0, |log| log.len())
 }
 
 /// A connection that copies the log back: it syncs as the writer does.
@@ -98,6 +111,7 @@ pub(super) fn checkpointer(path: &Path) -> rusqlite::Result<Connection> {
 /// A connection that can only read.
 pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
     let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    scattered::advise(path);
     conn.busy_timeout(BUSY)?;
     conn.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS);

@@ -93,3 +93,29 @@ fn the_log_begins_anew_when_a_long_reader_has_gone() {
         expire(&mut store, epoch);
     }
 }
+
+#[test]
+fn a_killed_schedulers_log_is_written_over_unless_it_is_long() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = open(dir.path()).unwrap();
+    let epoch = store.begin().unwrap().epoch;
+    fill(&mut store, epoch, 1_000);
+    let count = |store: &SqliteStore| {
+        let count = store.conn().unwrap().query_row("SELECT count(*) FROM tasks", [], |row| row.get::<_, i64>(0));
+        count.unwrap()
+    };
+    for (length, kept) in [(None, true), (Some(17 << 20), false)] {
+        // As the files are when it is killed.
+        let killed = tempfile::tempdir().unwrap();
+        for name in ["tasks.sqlite", "tasks.sqlite-wal", "watermark"] {
+            std::fs::copy(dir.path().join(name), killed.path().join(name)).unwrap();
+        }
+        let log = std::fs::OpenOptions::new().write(true).open(killed.path().join("tasks.sqlite-wal")).unwrap();
+        length.into_iter().for_each(|length| log.set_len(length).unwrap());
+        let before = log.metadata().unwrap().len();
+        let mut again = open(killed.path()).unwrap();
+        again.begin().unwrap();
+        assert_eq!(log.metadata().unwrap().len() == before, kept, "{before} bytes");
+        assert_eq!(count(&again), count(&store));
+    }
+}
