@@ -31,6 +31,8 @@ pub(super) struct Shared {
     pub(super) detached: bool,
     /// What a pipe is read into.
     pub(super) buffer: Box<[u8]>,
+    /// Pipes that were found closed: their processes are ending, most of them.
+    pub(super) closed: u64,
 }
 
 impl Shared {
@@ -38,7 +40,7 @@ impl Shared {
         let buffer = vec![0; limits::FRAME_BYTES].into_boxed_slice();
         let (usage, limits) = (Usage::default(), SpoolLimits::default());
         let ledger = Ledger::new().inspect_err(|error| eprintln!("no ledger: {error}")).ok();
-        Self { poll, trees, starter, directories, usage, limits, spool, ledger, detached: true, buffer }
+        Self { poll, trees, starter, directories, usage, limits, spool, ledger, detached: true, buffer, closed: 0 }
     }
 }
 
@@ -132,7 +134,7 @@ impl Process {
 
     /// Reads a pipe once.
     pub(super) fn pull(&mut self, pipe: Pipe, shared: &mut Shared) -> Pulled {
-        let Shared { poll, buffer, ledger, .. } = shared;
+        let Shared { poll, buffer, ledger, closed, .. } = shared;
         let Some(fd) = self.fd(pipe) else { return Pulled::Ended };
         let stream = pipe.stream();
         let entry = self.slot.zip(stream).zip(ledger.as_ref());
@@ -147,7 +149,10 @@ impl Process {
             None => {}
         }
         match read {
-            Ok(0) => self.close(pipe, poll),
+            Ok(0) => {
+                *closed += 1;
+                self.close(pipe, poll)
+            }
             Ok(length) => Pulled::Bytes(length),
             Err(Errno::AGAIN | Errno::INTR) => Pulled::Nothing,
             Err(_) => self.close(pipe, poll),

@@ -39,6 +39,12 @@ impl Attempt {
             || (self.has_exited() && !exited && !more)
     }
 
+    /// Whether that it has begun is all there is to tell.
+    pub(in crate::keeper::serve) fn has_only_begun(&self) -> bool {
+        let Sent { started, frames, progress, custody: _, exited: _ } = self.sent;
+        !started && progress && frames == self.output.totals().frames && !self.has_exited() && !self.aged
+    }
+
     /// Only what lives for a while: descriptors for each of 3,000 starts a second would cost more than they save.
     fn may_entrust(&self) -> bool {
         match &self.phase {
