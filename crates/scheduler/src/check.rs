@@ -59,7 +59,7 @@ pub(crate) fn start(data_dir: &Path, readiness: Readiness, over: Over) -> io::Re
         // Of this thread alone, on Linux. At the usual priority it is as right, only less polite.
         let _ = rustix::process::nice(NICE);
         let began = Instant::now();
-        let checked = store::sqlite::examine::check_with(&file, beside(&file));
+        let checked = store::sqlite::examine::check_beside(&file, beside(&file));
         over.set();
         match checked {
             Ok(found) if found.is_empty() => {

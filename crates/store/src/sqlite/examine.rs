@@ -79,22 +79,26 @@ pub fn examine(file: &Path) -> Result<Examined> {
 /// # Errors
 /// As [`examine`].
 pub fn quick_check(file: &Path) -> Result<Vec<String>> {
-    check_with(file, || ())
+    problems(&reader(file)?, file)
 }
 
-/// [`quick_check`], calling `meanwhile` on the same thread every few microseconds.
+/// [`quick_check`] of a store that is in use: nobody else's reads and commits wait for what the kernel reads ahead, and
+/// `meanwhile` is called on the same thread every few microseconds. It may see to it that the file's pages are there.
 ///
 /// # Errors
 /// As [`examine`].
-pub fn check_with(file: &Path, mut meanwhile: impl FnMut() + Send + 'static) -> Result<Vec<String>> {
+pub fn check_beside(file: &Path, mut meanwhile: impl FnMut() + Send + 'static) -> Result<Vec<String>> {
     let mut conn = reader(file)?;
-    // Also a check follows trees. Its caller may see to it that the pages are there.
     scattered::advise(file);
     let go_on = move || {
         meanwhile();
         false
     };
     conn.progress_handler(STEPS, Some(go_on)).map_err(|error| unreadable(file, &error.to_string()))?;
+    problems(&conn, file)
+}
+
+fn problems(conn: &Connection, file: &Path) -> Result<Vec<String>> {
     let fault = |error: rusqlite::Error| unreadable(file, &error.to_string());
     let mut statement = conn.prepare(&format!("PRAGMA quick_check({PROBLEMS})")).map_err(fault)?;
     let found =
