@@ -3,12 +3,9 @@
 //! Must never hold up the start, nor anybody's call: it has a connection and a thread of its own, of the lowest priority, which
 //! rests all the time.
 
-use rustix::fs::Advice;
 use service::Readiness;
 use std::{
-    fs::File,
     io,
-    num::NonZeroU64,
     path::Path,
     sync::{
         Arc,
@@ -17,6 +14,7 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
+use store::sqlite::examine::InOrder;
 
 /// How low the priority is: the lowest.
 const NICE: i32 = 19;
@@ -28,7 +26,7 @@ const REST: Duration = Duration::from_micros(50);
 /// Between two spells so much of the file is asked for, in order: more than the check gets through in a spell. By itself it reads page
 /// by page, as its trees lead it, which is many times slower from a disk; and with the kernel's reading ahead of it, everybody else
 /// would wait behind megabytes.
-const CHUNK: u64 = 128 * 1024;
+const CHUNK: u32 = 128 * 1024;
 /// What is wrong, on /readyz.
 const STORE_CHECK: &str = "store-check";
 
@@ -59,7 +57,7 @@ pub(crate) fn start(data_dir: &Path, readiness: Readiness, over: Over) -> io::Re
         // Of this thread alone, on Linux. At the usual priority it is as right, only less polite.
         let _ = rustix::process::nice(NICE);
         let began = Instant::now();
-        let checked = store::sqlite::examine::check_beside(&file, beside(&file));
+        let checked = store::sqlite::examine::check_beside(&file, beside());
         over.set();
         match checked {
             Ok(found) if found.is_empty() => {
@@ -78,19 +76,14 @@ pub(crate) fn start(data_dir: &Path, readiness: Readiness, over: Over) -> io::Re
 }
 
 /// What goes on beside the check, on its thread: called often, it rests where it is time to.
-fn beside(file: &Path) -> impl FnMut() + use<> {
-    let file = File::open(file).ok();
-    let (mut began, mut at) = (Instant::now(), 0);
-    move || {
-        if began.elapsed() < SPELL {
-            return;
+fn beside() -> impl FnMut(&mut InOrder) {
+    let mut began = Instant::now();
+    move |pages| {
+        if began.elapsed() >= SPELL {
+            // The next spell begins with what is there.
+            pages.ask(CHUNK);
+            thread::sleep(REST);
+            began = Instant::now();
         }
-        if let Some(file) = &file {
-            // Only asked for: the next spell begins with what is there.
-            let _ = rustix::fs::fadvise(file, at, NonZeroU64::new(CHUNK), Advice::WillNeed);
-            at += CHUNK;
-        }
-        thread::sleep(REST);
-        began = Instant::now();
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! Must never change a store, and never take it from the scheduler that has it.
 
+pub use super::scattered::InOrder;
 use super::{accept, open, scattered, watermark};
 use crate::Watermark;
 use domain::{Error, Kind, Result};
@@ -83,15 +84,16 @@ pub fn quick_check(file: &Path) -> Result<Vec<String>> {
 }
 
 /// [`quick_check`] of a store that is in use: nobody else's reads and commits wait for what the kernel reads ahead, and
-/// `meanwhile` is called on the same thread every few microseconds. It may see to it that the file's pages are there.
+/// `meanwhile` is called on the same thread every few microseconds. It may ask for the file's pages.
 ///
 /// # Errors
 /// As [`examine`].
-pub fn check_beside(file: &Path, mut meanwhile: impl FnMut() + Send + 'static) -> Result<Vec<String>> {
+pub fn check_beside(file: &Path, mut meanwhile: impl FnMut(&mut InOrder) + Send + 'static) -> Result<Vec<String>> {
     let mut conn = reader(file)?;
     scattered::advise(file);
+    let mut pages = InOrder::of(file);
     let go_on = move || {
-        meanwhile();
+        meanwhile(&mut pages);
         false
     };
     conn.progress_handler(STEPS, Some(go_on)).map_err(|error| unreadable(file, &error.to_string()))?;
