@@ -47,27 +47,53 @@ impl Checkpoints {
         let told = Arc::clone(&held);
         let thread = thread.spawn(move || work(&dir, &asked, &told))?;
         let wake = ask.clone();
-        let mut asked_at = 0;
+        let mut turns = Turns::default();
         let hook = move |wal: &mut rusqlite::hooks::Wal, pages| {
-            let much = pages >= PAGES_AT_MOST;
-            if much && !held.load(Ordering::Relaxed) {
+            let turn = turns.after(pages);
+            if turn.writer && !held.load(Ordering::Relaxed) {
                 // Busy: the thread is at it. Anything else comes up again in the thread, which says so.
                 drop(wal.checkpoint());
             }
-            if pages < asked_at {
-                // The log has begun anew.
-                asked_at = 0;
-            }
-            // Not with each commit: what a reader holds now, it holds then. Also where the writer's own doesn't help: the
-            // thread finds out why.
-            if pages - asked_at >= PAGES && (!much || pages >= 2 * PAGES_AT_MOST) {
-                asked_at = pages;
+            if turn.thread {
                 let _ = wake.try_send(());
             }
             Ok(())
         };
         writer.wal_hook(Some(hook)).map_err(io::Error::other)?;
         Ok(Self { ask: Some(ask), thread: Some(thread) })
+    }
+}
+
+/// Whose turn it is after a commit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Turn {
+    /// Unless a reader holds the log.
+    writer: bool,
+    thread: bool,
+}
+
+/// What decides that.
+#[derive(Default)]
+struct Turns {
+    /// Pages of log when the thread was woken last.
+    woken_at: i32,
+}
+
+impl Turns {
+    /// A commit has left so many pages of log.
+    fn after(&mut self, pages: i32) -> Turn {
+        if pages < self.woken_at {
+            // The log has begun anew.
+            self.woken_at = 0;
+        }
+        let writer = pages >= PAGES_AT_MOST;
+        // Not with each commit: what a reader holds now, it holds then. Also where the writer's own doesn't help: the thread
+        // finds out why.
+        let thread = pages - self.woken_at >= PAGES && (!writer || pages >= 2 * PAGES_AT_MOST);
+        if thread {
+            self.woken_at = pages;
+        }
+        Turn { writer, thread }
     }
 }
 
@@ -172,6 +198,20 @@ fn checkpoint(conn: &Connection) -> rusqlite::Result<Found> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_thread_is_woken_by_each_thousand_pages_of_a_log_and_the_writer_helps_with_a_long_one() {
+        let mut turns = Turns::default();
+        let turns = [
+            7, 999, 1_000, 1_001, 1_999, 2_040, 3_039, 3_040, 4_000, 5_000, 7_999, 8_000, 8_001, 9_000, 12, 999, 1_003,
+            1_004,
+        ]
+        .map(|pages| (pages, turns.after(pages)))
+        .into_iter();
+        let of = |whose: fn(&Turn) -> bool| turns.clone().filter(move |(_, turn)| whose(turn)).map(|(pages, _)| pages);
+        assert_eq!(of(|turn| turn.thread).collect::<Vec<_>>(), [1_000, 2_040, 3_040, 8_000, 9_000, 1_003]);
+        assert_eq!(of(|turn| turn.writer).collect::<Vec<_>>(), [4_000, 5_000, 7_999, 8_000, 8_001, 9_000]);
+    }
 
     #[test]
     fn the_writer_leaves_to_the_thread_what_gathered_behind_a_reader() {

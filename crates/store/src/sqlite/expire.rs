@@ -37,8 +37,8 @@ pub(super) fn expire(conn: &Connection, expiry: &Expiry) -> Result<Expired, Fail
     Ok(Expired { next, ..expired })
 }
 
-struct Candidate {
-    seq: i64,
+pub(super) struct Candidate {
+    pub seq: i64,
     word: StateWord,
     class: Class,
     finished: Option<i64>,
@@ -48,7 +48,20 @@ struct Candidate {
 pub(super) const CANDIDATES: &str = "SELECT seq, state, class, queue, finished_ms, is_array IS NOT NULL FROM tasks
     WHERE seq > ?1 AND seq < ?2 ORDER BY seq LIMIT ?3";
 
-fn candidates(conn: &Connection, after: i64, end: i64, limit: usize) -> Result<Vec<Candidate>, Failure> {
+impl Candidate {
+    /// Whether it is old enough.
+    pub fn goes(&self, before: UnixMillis) -> bool {
+        self.word.is_final() && self.finished.is_some_and(|at| at < before.0)
+    }
+}
+
+/// No task is older than its id: the row key behind all that may have finished before.
+pub(super) fn end(before: UnixMillis) -> i64 {
+    let ms = u64::try_from(before.0).unwrap_or(0).min((1 << TIME_BITS) - 1);
+    TaskId::from_parts(ms, 0, 0, 0).row_key()
+}
+
+pub(super) fn candidates(conn: &Connection, after: i64, end: i64, limit: usize) -> Result<Vec<Candidate>, Failure> {
     let mut statement = conn.prepare_cached(CANDIDATES).map_err(fault)?;
     let mut rows = statement.query((after, end, int(limit as u64))).map_err(fault)?;
     let mut found = Vec::new();
@@ -84,11 +97,8 @@ impl Step<'_> {
     /// Looks at the rows behind this place, as many as are deleted between two looks at the clock. Where it goes on; `None`:
     /// nothing behind this is old enough.
     fn slice(&mut self, after: i64) -> Result<Option<i64>, Failure> {
-        // No task is older than its id.
-        let ms = u64::try_from(self.finished_before.0).unwrap_or(0).min((1 << TIME_BITS) - 1);
-        let end = TaskId::from_parts(ms, 0, 0, 0).row_key();
         let limit = self.left.min(SLICE_ROWS);
-        let candidates = candidates(self.conn, after, end, limit)?;
+        let candidates = candidates(self.conn, after, end(self.finished_before), limit)?;
         let whole = candidates.len() < limit;
         let mut next = candidates.last().map(|last| last.seq).filter(|_| !whole);
         for candidate in candidates {
@@ -104,10 +114,9 @@ impl Step<'_> {
 
     /// Takes the next row. `false`: it must go, but not all that belongs to it is gone yet.
     fn look(&mut self, candidate: &Candidate) -> Result<bool, Failure> {
-        let Candidate { seq, word, class, finished, is_array } = *candidate;
+        let Candidate { seq, word, class, finished: _, is_array } = *candidate;
         self.left -= 1;
-        let old = word.is_final() && finished.is_some_and(|at| at < self.finished_before.0);
-        if !old {
+        if !candidate.goes(self.finished_before) {
             self.flush()?;
             return Ok(true);
         }

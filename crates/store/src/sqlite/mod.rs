@@ -6,6 +6,7 @@
 mod accept;
 mod ahead;
 mod apply;
+mod beforehand;
 mod behind;
 mod checkpoint;
 mod classes;
@@ -36,6 +37,7 @@ mod watermark;
 use crate::ballast::Ballast;
 use crate::{Expired, Expiry, Failure, Opened, Reader, Reason, Store, Watermark};
 use apply::{Interned, uint};
+use beforehand::Beforehand;
 use checkpoint::Checkpoints;
 use domain::{
     Ahead, Batch, Commit, Epoch, Error, Fact, Found, Kind, Loaded, Need, Result as DomainResult, Token, TokenId,
@@ -58,6 +60,8 @@ pub struct SqliteStore {
     conn: Option<Connection>,
     /// Behind the connection, which wakes it: dropped after it.
     checkpoints: Option<Checkpoints>,
+    /// From the first step of retention on.
+    beforehand: Option<Beforehand>,
     interned: Interned,
     /// What has been acknowledged, in the words of this store; `None` before it has begun.
     acknowledged: Option<Watermark>,
@@ -86,8 +90,9 @@ impl SqliteStore {
         let marks = Marks::open(dir).map_err(|error| open::unwritable(dir, &error))?;
         let ballast = Arc::new(Ballast::new(dir, ballast_bytes));
         let (interned, dir) = (Interned::default(), dir.to_owned());
-        let (conn, checkpoints, acknowledged) = (None, None, None);
-        let mut store = Self { dir, conn, checkpoints, interned, acknowledged, marks, ballast, reader, _lock: lock };
+        let (conn, checkpoints, beforehand, acknowledged) = (None, None, None, None);
+        let mut store =
+            Self { dir, conn, checkpoints, beforehand, interned, acknowledged, marks, ballast, reader, _lock: lock };
         store.reopen()?;
         Ok(store)
     }
@@ -137,6 +142,17 @@ impl SqliteStore {
             Err(Failure::Definite(Reason::Other(_)) | Failure::Unknown(_)) => self.close(),
         }
         done.map(|(done, _)| done)
+    }
+
+    /// What the step after this one deletes is read meanwhile.
+    fn expired(&mut self, step: &Expiry, expired: &Expired) {
+        let Some(after) = expired.next else { return };
+        if self.beforehand.is_none() {
+            self.beforehand = Beforehand::start(Arc::clone(&self.reader));
+        }
+        if let Some(beforehand) = &self.beforehand {
+            beforehand.tell(Expiry { after, ..*step });
+        }
     }
 
     /// Closes the file, readers' connections too: whatever they had mapped is read anew.
@@ -220,18 +236,20 @@ impl Store for SqliteStore {
 
     fn commit_expiring(&mut self, batch: &Batch, step: &Expiry) -> Result<(Commit, Expired), Failure> {
         let acknowledged = self.acknowledged.clone();
-        self.change(|conn, interned| {
+        let (commit, expired) = self.change(|conn, interned| {
             let start = Instant::now();
             let commit = Commit(uint(apply::apply(conn, interned, batch)?));
             let step = Expiry { time: step.time.max(start.elapsed() / EXPIRY_SHARE), ..*step };
             let expired = expire::expire(conn, &step)?;
             Ok(((commit, expired), accept::moved(conn, acknowledged.as_ref(), batch.epoch, commit)?))
-        })
+        })?;
+        self.expired(step, &expired);
+        Ok((commit, expired))
     }
 
     fn expire(&mut self, epoch: Epoch, step: &Expiry) -> Result<Expired, Failure> {
         let acknowledged = self.acknowledged.clone();
-        self.change(|conn, _| {
+        let expired = self.change(|conn, _| {
             apply::fence(conn, epoch)?;
             let before = conn.total_changes();
             let expired = expire::expire(conn, step)?;
@@ -239,7 +257,9 @@ impl Store for SqliteStore {
             let commit = if conn.total_changes() == before { None } else { Some(accept::number(conn)?) };
             let commit = commit.or(acknowledged.as_ref().map(|mark| mark.commit)).unwrap_or_default();
             Ok((expired, accept::moved(conn, acknowledged.as_ref(), epoch, commit)?))
-        })
+        })?;
+        self.expired(step, &expired);
+        Ok(expired)
     }
 
     fn keep_token(&mut self, epoch: Epoch, token: &Token, remove: &[TokenId]) -> Result<Commit, Failure> {

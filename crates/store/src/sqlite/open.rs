@@ -2,7 +2,7 @@
 
 use super::{scattered, schema};
 use domain::{Error, Kind, Result};
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, config::DbConfig};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::{io, path::Path, path::PathBuf, time::Duration};
 
@@ -63,6 +63,7 @@ pub(super) fn writer(dir: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut conn = Connection::open_with_flags(&path, flags).map_err(fault)?;
     conn.busy_timeout(BUSY).map_err(fault)?;
+    plan_once(&conn).map_err(fault)?;
     scattered::advise(&path);
     let mode: String = conn.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(fault)?;
     conn.pragma_update(None, "synchronous", "FULL").map_err(fault)?;
@@ -94,6 +95,12 @@ pub(super) fn writer(dir: &Path) -> Result<Connection> {
     Ok(conn)
 }
 
+/// A statement's plan depends on the statement alone. Otherwise SQLite prepares whatever has a `LIMIT ?` anew each time that it
+/// is bound, in case the number leads to a better plan.
+fn plan_once(conn: &Connection) -> rusqlite::Result<()> {
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
+}
+
 fn log_bytes(database: &Path) -> u64 {
     let mut log = database.as_os_str().to_owned();
     log.push("-wal");
@@ -112,6 +119,7 @@ pub(super) fn checkpointer(path: &Path) -> rusqlite::Result<Connection> {
 pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
     let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     scattered::advise(path);
+    plan_once(&conn)?;
     conn.busy_timeout(BUSY)?;
     conn.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS);

@@ -44,7 +44,7 @@ impl SqliteReader {
         self.pool.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn with<T>(&self, read: impl FnOnce(&Connection) -> Result<T, Failure>) -> Result<T, Failure> {
+    pub(super) fn with<T>(&self, read: impl FnOnce(&Connection) -> Result<T, Failure>) -> Result<T, Failure> {
         let mut pool = self.pool();
         while pool.lent >= CONNECTIONS {
             pool = self.returned.wait(pool).unwrap_or_else(PoisonError::into_inner);

@@ -1,7 +1,7 @@
 //! How SQLite goes about it: nothing that is asked while the system runs may walk or sort a whole table.
 
 use super::*;
-use crate::sqlite::{ahead, behind, entries, expire, list, load, members, named, put};
+use crate::sqlite::{ahead, beforehand, behind, entries, expire, list, load, members, named, put};
 
 /// Indexes that hold little, or are walked with a limit.
 const MAY_BE_SCANNED: [&str; 4] = [
@@ -36,7 +36,7 @@ fn no_query_walks_or_sorts_a_whole_table() {
     all.extend([named::TASKS, named::ARRAYS].map(str::to_owned));
     all.extend(put::CLOSE.map(str::to_owned));
     all.extend(list::statements());
-    all.extend(expire::statements().map(str::to_owned));
+    all.extend(expire::statements().chain(beforehand::statements()).map(str::to_owned));
     let wrong: Vec<String> = all.iter().flat_map(|sql| complaints(store.conn().unwrap(), sql)).collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
@@ -52,6 +52,22 @@ fn a_page_may_begin_in_the_midst_of_many_that_are_due_at_once() {
         let first: String = statement.raw_query().mapped(|row| row.get(3)).next().unwrap().unwrap();
         assert!(first.ends_with(begins), "{first}");
     }
+}
+
+#[test]
+fn a_statement_is_prepared_once_whatever_is_bound_to_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    let anew = |conn: &Connection| {
+        let mut statement = conn.prepare(expire::CANDIDATES).unwrap();
+        for limit in 1..4 {
+            assert!(statement.query((0, i64::MAX, limit)).unwrap().next().unwrap().is_none());
+        }
+        statement.get_status(rusqlite::StatementStatus::RePrepare)
+    };
+    assert_eq!(anew(store.conn().unwrap()), 0);
+    assert_eq!(store.reader.with(|conn| Ok(anew(conn))).unwrap(), 0);
+    assert_ne!(anew(&Connection::open(dir.path().join("tasks.sqlite")).unwrap()), 0, "else this proves nothing");
 }
 
 #[test]
