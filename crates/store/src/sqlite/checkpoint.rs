@@ -27,6 +27,9 @@ const PAGES: i32 = 1_000;
 /// Pages of log after which the writer does: under full load the thread never catches up with it, and the log begins anew
 /// only after somebody has. By then the thread has left little to copy. Keeps the log at about 16 MiB.
 const PAGES_AT_MOST: i32 = 4_000;
+/// A log of which so much can't be copied is held by a reader. Known before the writer's turn: it would look at all of the log
+/// with each commit, and copy it in one as soon as the reader has gone.
+const PAGES_HELD: i32 = PAGES_AT_MOST / 2;
 /// Between two tries while a reader holds the log.
 const HELD_PAUSE: Duration = Duration::from_millis(100);
 
@@ -171,7 +174,7 @@ impl Backlog {
 
     /// What a checkpoint left.
     fn after(self, Found { log, copied }: Found) -> Self {
-        if log - copied > PAGES_AT_MOST {
+        if log - copied > PAGES_HELD {
             return Self::Held { copied };
         }
         let (Self::None { copied: before } | Self::Held { copied: before } | Self::Behind { copied: before, .. }) =
@@ -218,7 +221,8 @@ mod tests {
         let found = |log, copied| Found { log, copied };
         let none = Backlog::default().after(found(1_200, 1_200));
         assert_eq!(none, Backlog::None { copied: 1_200 });
-        assert_eq!(none.after(found(5_000, 1_300)), Backlog::None { copied: 1_300 }, "somebody reads, as always");
+        assert_eq!(none.after(found(3_300, 1_300)), Backlog::None { copied: 1_300 }, "somebody reads, as always");
+        assert_eq!(none.after(found(3_301, 1_300)), Backlog::Held { copied: 1_300 }, "before it is the writer's turn");
         let held = none.after(found(90_000, 1_200));
         assert_eq!(held, Backlog::Held { copied: 1_200 });
         let behind = held.after(found(91_200, 91_200));
