@@ -235,7 +235,7 @@ impl<'a> Reign<'a> {
             }
             Step::Commit(batch) => {
                 metrics::histogram!("baton_commit_writes").record(batch.writes.len() as f64);
-                let along = self.retention.along(Instant::now(), self.clock.now().wall);
+                let along = self.retention.along(Instant::now(), self.clock.now().wall, batch.writes.len());
                 let small = along.is_none() && batch.writes.len() <= INLINE_WRITES;
                 let job = move |store: &mut dyn Store| {
                     let start = Instant::now();

@@ -19,6 +19,11 @@ const ALONG: Duration = Duration::from_micros(200);
 /// After such a step so long passes until the next: few large steps touch fewer pages than many small ones, and most commits
 /// take none along.
 const APART: Duration = Duration::from_millis(4);
+/// So much has to be written between two such steps: about three tasks go for each that comes. Of single submits, one in
+/// fifty takes a step along then, and not one in five.
+const WRITES: usize = 64;
+/// Where less is written, a step waits so long for the commit that takes it along: old tasks go all the same.
+const PATIENCE: Duration = Duration::from_millis(25);
 /// How long a step by itself may take before its sync: a submit that comes meanwhile waits for both.
 const ALONE: Duration = Duration::from_micros(500);
 /// Rows that a step looks at, at most: most of them may have to stay.
@@ -46,6 +51,8 @@ pub(crate) struct Retention {
     due: Option<Instant>,
     /// When the last commit was handed over.
     commit: Option<Instant>,
+    /// What commits have written since one of them took a step along.
+    written: usize,
     /// Told after a walk that deleted something.
     swept: Arc<Notify>,
     /// Whether the store has been checked.
@@ -56,7 +63,7 @@ impl Retention {
     /// Keeps tasks so long; zero: for ever. `check` is that of the store at its start.
     pub fn new(keep: Duration, swept: Arc<Notify>, check: Over) -> Self {
         let keep = (!keep.is_zero()).then_some(keep);
-        Self { keep, after: 0, deleted: 0, due: None, commit: None, swept, check }
+        Self { keep, after: 0, deleted: 0, due: None, commit: None, written: 0, swept, check }
     }
 
     /// A reign begins, and with it a walk.
@@ -79,10 +86,14 @@ impl Retention {
         self.step(now, wall, ALONE)
     }
 
-    /// A commit is handed over: the step that it takes along. Another one is only after [`Retention::done`].
-    pub fn along(&mut self, now: Instant, wall: UnixMillis) -> Option<Expiry> {
+    /// A commit of so many writes is handed over: the step that it takes along. Another one is only after
+    /// [`Retention::done`].
+    pub fn along(&mut self, now: Instant, wall: UnixMillis, writes: usize) -> Option<Expiry> {
         self.commit = Some(now);
-        self.due.filter(|due| *due <= now)?;
+        self.written = self.written.saturating_add(writes);
+        let patience = if self.written < WRITES { PATIENCE } else { Duration::ZERO };
+        self.due.filter(|due| *due + patience <= now)?;
+        self.written = 0;
         self.step(now, wall, ALONG)
     }
 
@@ -155,10 +166,10 @@ mod tests {
         walk.begin(now);
         let due = now + FIRST;
         assert_eq!((walk.alone(due, wall), walk.due(false)), (None, Some(due + LOOK)));
-        assert_eq!(walk.along(due + LOOK, wall), None);
+        assert_eq!(walk.along(due + LOOK, wall, WRITES), None);
         check.set();
-        assert_eq!(walk.along(due + LOOK, wall), None, "looked at lately");
-        assert_eq!(walk.along(due + LOOK * 2, wall).unwrap().after, 0);
+        assert_eq!(walk.along(due + LOOK, wall, WRITES), None, "looked at lately");
+        assert_eq!(walk.along(due + LOOK * 2, wall, WRITES).unwrap().after, 0);
     }
 
     #[test]
@@ -183,22 +194,43 @@ mod tests {
     fn commits_take_steps_along_and_without_any_a_step_is_taken_by_itself() {
         let (start, wall) = (Instant::now(), UnixMillis(0));
         let mut walk = begun(DAY, start);
-        assert_eq!(walk.along(start, wall), None, "not yet due");
+        assert_eq!(walk.along(start, wall, WRITES), None, "not yet due");
         let now = start + FIRST;
-        let step = walk.along(now, wall).unwrap();
+        let step = walk.along(now, wall, WRITES).unwrap();
         assert_eq!((step.after, step.time), (0, ALONG));
-        assert_eq!(walk.along(now, wall), None, "one at a time");
+        assert_eq!(walk.along(now, wall, WRITES), None, "one at a time");
         walk.done(now, &expired(3, Some(9)), None);
         assert_eq!((walk.due(true), walk.due(false)), (None, Some(now + QUIET)));
-        assert_eq!(walk.along(now, wall), None, "most commits go without");
-        assert_eq!(walk.along(now + APART, wall).unwrap().after, 9);
+        assert_eq!(walk.along(now, wall, WRITES), None, "most commits go without");
+        assert_eq!(walk.along(now + APART, wall, WRITES).unwrap().after, 9);
+    }
+
+    #[test]
+    fn of_small_commits_few_take_a_step_along() {
+        let (start, wall) = (Instant::now(), UnixMillis(0));
+        let mut walk = begun(DAY, start);
+        let mut now = start + FIRST;
+        let mut steps = Vec::new();
+        for (writes, apart) in [(1, APART), (WRITES / 4, APART), (1_000, APART), (1, PATIENCE / 2)] {
+            let commits = (0..1_000).filter(|_| {
+                now += apart;
+                let step = walk.along(now, wall, writes);
+                if step.is_some() {
+                    walk.done(now, &expired(1, Some(1)), None);
+                }
+                step.is_some()
+            });
+            steps.push(commits.count());
+        }
+        // After 4 ms and then 25, in commits 4 ms apart; every fourth; each; after 4 ms and then 25, in commits 12.5 ms apart.
+        assert_eq!(steps, [125, 250, 1_000, 333]);
     }
 
     #[test]
     fn nothing_goes_where_all_is_kept() {
         let mut walk = begun(Duration::ZERO, Instant::now());
         assert_eq!((walk.due(false), walk.alone(Instant::now(), UnixMillis(9))), (None, None));
-        assert_eq!(walk.along(Instant::now(), UnixMillis(9)), None);
+        assert_eq!(walk.along(Instant::now(), UnixMillis(9), WRITES), None);
     }
 
     #[tokio::test]
