@@ -20,7 +20,7 @@ const ALONG: Duration = Duration::from_micros(200);
 /// take none along.
 const APART: Duration = Duration::from_millis(4);
 /// So much has to be written between two such steps: about three tasks go for each that comes. Of single submits, one in
-/// fifty takes a step along then, and not one in five.
+/// forty takes a step along then, and not one in five.
 const WRITES: usize = 64;
 /// Where less is written, a step waits so long for the commit that takes it along: old tasks go all the same.
 const PATIENCE: Duration = Duration::from_millis(25);
