@@ -1,6 +1,6 @@
 //! What a started process gets, and what is said when it can't be started.
 
-use exec::start::{Command, Program, Stage, Started, Starter, Status};
+use exec::start::{Command, Failure, Loading, Program, Stage, Started, Starter, Status};
 use exec::tree::{Cookie, Trees};
 use std::{
     collections::BTreeMap,
@@ -30,11 +30,26 @@ fn start(program: Program, env: &BTreeMap<Vec<u8>, Vec<u8>>, dir: &Path, stdin: 
     let started = starter
         .start(&Command { program, env, dir, stdin, user: None }, &mut tree)
         .map_err(|failure| (failure.stage, failure.to_string()))?;
-    let Started { child, stdout, stderr, progress } = started;
+    let Started { child, stdout, stderr, progress, loading } = started;
+    loaded(&mut starter, &loading).map_err(|failure| {
+        wait_readable(child.pidfd());
+        child.reap().expect("a child").expect("an end");
+        (failure.stage, failure.to_string())
+    })?;
     let (stdout, stderr, progress) = (read(stdout), read(stderr), read(progress));
     wait_readable(child.pidfd());
     let status = child.reap().expect("a child").expect("an end");
     Ok(Ran { status, stdout, stderr, progress })
+}
+
+/// How a start went.
+fn loaded(starter: &mut Starter, loading: &Loading) -> Result<(), Failure> {
+    loop {
+        if let Some(how) = starter.loaded(loading) {
+            return how;
+        }
+        std::thread::yield_now();
+    }
 }
 
 fn wait_readable(fd: &OwnedFd) {
@@ -192,5 +207,30 @@ fn the_path_of_the_task_counts_and_its_empty_part_is_the_working_directory() {
     for path in ["/nowhere:", dir.path().to_str().expect("text")] {
         let ran = start(Program::Direct("mine", &[String::new()]), &env(&[("PATH", path)]), dir.path(), b"");
         assert_eq!(ran.expect("it starts").stdout, b"found\n", "PATH={path}");
+    }
+}
+
+#[test]
+fn more_are_started_at_once_than_can_be_loaded_and_each_says_how_it_went() {
+    let mut trees = Trees::open("unused", Some(domain::KillLevel::BestEffort));
+    let mut starter = Starter::new().expect("a starter");
+    let (path, dir) = (env(&[("PATH", "/usr/bin:/bin")]), Path::new("/"));
+    let mut start = |number: usize| {
+        let mut tree = trees.take(Cookie(Vec::new())).expect("a tree");
+        let program = if number.is_multiple_of(3) { "foo-nowhere" } else { "cat" };
+        let command = Command { program: Program::Direct(program, &[]), env: &path, dir, stdin: b"mine", user: None };
+        (program, starter.start(&command, &mut tree).expect("a process"))
+    };
+    let all: Vec<(&str, Started)> = (0..50).map(&mut start).collect();
+    for (program, Started { child, stdout, loading, .. }) in all {
+        let how = loaded(&mut starter, &loading);
+        assert!(starter.loaded(&loading).is_none(), "it is said once");
+        let (output, stage) = (read(stdout), how.err().map(|failure| failure.stage));
+        wait_readable(child.pidfd());
+        let status = child.reap().expect("a child").expect("an end");
+        match program {
+            "cat" => assert_eq!((stage, status, &*output), (None, Status::Code(0), &b"mine"[..])),
+            _nowhere => assert_eq!((stage, status, &*output), (Some(Stage::Program), Status::Code(127), &b""[..])),
+        }
     }
 }

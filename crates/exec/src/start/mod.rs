@@ -1,17 +1,21 @@
 //! Starting a command as the leader of a session of its own, inside its tree from its first instruction.
 
+mod bay;
 mod child;
 mod clone;
 mod command;
 mod failure;
 mod line;
+mod pipes;
 mod prepared;
+mod starter;
+mod syscall;
 
-pub use clone::Starter;
-pub(crate) use clone::probe;
 pub use command::{Command, Program, User};
 pub use failure::{Failure, Stage};
 pub use line::words;
+pub(crate) use starter::probe;
+pub use starter::{Loading, Starter};
 
 use crate::checked;
 use std::{
@@ -22,7 +26,7 @@ use std::{
 /// The descriptor on which a task may write progress, as `BATON_PROGRESS_FD` tells it.
 pub const PROGRESS_FD: i32 = 3;
 
-/// A process that runs, and our ends of its pipes. All of them are close-on-exec and don't block.
+/// A process, and our ends of its pipes. All of them are close-on-exec and don't block.
 #[derive(Debug)]
 pub struct Started {
     /// The process.
@@ -33,6 +37,8 @@ pub struct Started {
     pub stderr: OwnedFd,
     /// What it writes to descriptor [`PROGRESS_FD`].
     pub progress: OwnedFd,
+    /// By which it is asked whether its program is loaded.
+    pub loading: Loading,
 }
 
 /// A child process. It stays a zombie, and its number its own, until [`Child::reap`].

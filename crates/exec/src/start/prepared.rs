@@ -1,6 +1,6 @@
 //! Everything the child needs, made before there is a child: between clone and exec it may neither allocate nor lock.
 
-use super::command::{Command, Program};
+use super::command::{Command, Program, User};
 use super::failure::{Failure, Stage};
 use super::line;
 use std::{
@@ -14,6 +14,7 @@ const DEFAULT_PATH: &[u8] = b"/usr/local/bin:/usr/bin:/bin";
 const SHELL: &str = "/bin/sh";
 
 /// Strings and the arrays of pointers that execve takes.
+#[derive(Debug)]
 pub(super) struct Prepared {
     pub(super) dir: CString,
     /// Files to try, in order.
@@ -22,12 +23,15 @@ pub(super) struct Prepared {
     /// `/bin/sh file arguments`: for a script without `#!`. The child sets the file.
     pub(super) script: Array,
     pub(super) env: Array,
-    /// A line that was split without a shell: if its program can't be started, a shell says so as it always did.
-    pub(super) split: bool,
+    /// `/bin/sh -c line`, for a line that was split without a shell: if its program can't be started, a shell says so as it
+    /// always did.
+    pub(super) shell: Option<Array>,
+    pub(super) user: Option<User>,
     about: String,
 }
 
 /// A null-terminated array of C strings with its owner.
+#[derive(Debug)]
 pub(super) struct Array {
     _owned: Vec<CString>,
     pointers: Vec<*const c_char>,
@@ -49,16 +53,16 @@ impl Array {
 }
 
 impl Prepared {
-    /// Prepares a command; with `shell`, a line goes to the shell in any case.
-    pub(super) fn new(command: &Command, shell: bool) -> Result<Self, Failure> {
-        let Command { program, env, dir, stdin: _, user: _ } = command;
-        let (argv, split) = match program {
-            Program::Line(line) => match line::words(line).filter(|_| !shell) {
-                Some(words) => (words, true),
-                None => (vec![SHELL, "-c", line], false),
+    /// Prepares a command.
+    pub(super) fn new(command: &Command) -> Result<Self, Failure> {
+        let Command { program, env, dir, stdin: _, user } = command;
+        let (argv, shell) = match program {
+            Program::Line(line) => match line::words(line) {
+                Some(words) => (words, Some([SHELL, "-c", line])),
+                None => (vec![SHELL, "-c", line], None),
             },
             Program::Direct(program, args) => {
-                (std::iter::once(*program).chain(args.iter().map(String::as_str)).collect(), false)
+                (std::iter::once(*program).chain(args.iter().map(String::as_str)).collect(), None)
             }
         };
         let name = argv.first().copied().unwrap_or_default();
@@ -66,7 +70,9 @@ impl Prepared {
         let in_program = |text: &[u8]| c_string(text, Stage::Program, name);
         let path = env.get(b"PATH".as_slice()).map_or(DEFAULT_PATH, Vec::as_slice);
         let files: Vec<CString> = candidates(name, path).iter().map(|f| in_program(f)).collect::<Result<_, _>>()?;
-        let arguments: Vec<CString> = argv.iter().map(|a| in_program(a.as_bytes())).collect::<Result<_, _>>()?;
+        let strings = |words: &[&str]| words.iter().map(|a| in_program(a.as_bytes())).collect::<Result<Vec<_>, _>>();
+        let arguments = strings(&argv)?;
+        let shell = shell.map(|words| strings(&words).map(Array::new)).transpose()?;
         let script = [in_program(SHELL.as_bytes())?, CString::default()];
         let script = script.into_iter().chain(arguments.iter().skip(1).cloned()).collect();
         let env = env
@@ -79,8 +85,10 @@ impl Prepared {
             argv: Array::new(arguments),
             script: Array::new(script),
             env: Array::new(env),
-            split,
-            about: name.to_owned(),
+            // What was tried last.
+            about: if shell.is_some() { SHELL } else { name }.to_owned(),
+            shell,
+            user: user.cloned(),
         })
     }
 

@@ -1,7 +1,8 @@
 //! What a task finds, and how it ends by itself.
 
-use crate::rig::{Rig, attempt, entries, handler, shell};
+use crate::rig::{LONG, Rig, attempt, entries, handler, shell};
 use domain::{AttemptId, Exit, ShellRun, StreamName, limits};
+use std::time::{Duration, Instant};
 use worker::keeper::{Launch, LaunchCommand};
 
 #[tokio::test]
@@ -113,4 +114,67 @@ async fn progress_is_what_the_task_last_said() {
     let mut rig = Rig::new().await;
     let story = rig.run(shell(attempt(1), "echo '10 a' >&$BATON_PROGRESS_FD; echo '100 all done' >&3")).await;
     assert_eq!(story.progress.last(), Some(&(100, "all done".to_owned())));
+}
+
+/// Which signal tells of a descriptor; libc lacks it.
+const F_SETSIG: i32 = 10;
+
+/// A program that nobody can load until this is dropped: whoever opens it waits for the lease on it to end.
+struct Unloadable(std::fs::File);
+
+impl Unloadable {
+    fn new(program: &std::path::Path) -> Self {
+        std::fs::copy("/bin/true", program).expect("a copy");
+        let file = std::fs::File::open(program).expect("it opens");
+        let fd = std::os::fd::AsRawFd::as_raw_fd(&file);
+        // SAFETY: a valid descriptor. Of who waits we are told by a signal that does nothing.
+        unsafe {
+            assert_eq!(libc::fcntl(fd, F_SETSIG, libc::SIGURG), 0);
+            assert_eq!(libc::fcntl(fd, libc::F_SETLEASE, libc::F_WRLCK), 0, "{}", std::io::Error::last_os_error());
+        }
+        Self(file)
+    }
+
+    fn release(self) {
+        drop(self.0);
+    }
+}
+
+#[tokio::test]
+async fn a_program_that_takes_long_to_load_holds_nobody_up() {
+    let mut rig = Rig::new().await;
+    let program = rig.path().join("slow");
+    let slow = Unloadable::new(&program);
+    let direct = |n| {
+        let run =
+            ShellRun { command: program.to_str().expect("text").into(), args: vec!["x".into()], ..ShellRun::default() };
+        Launch { command: LaunchCommand::Shell(run), ..shell(attempt(n), "") }
+    };
+    // More than a keeper waits for.
+    const SLOW: u64 = 20;
+    for n in 1..=SLOW {
+        rig.keeper.start(direct(n)).await.expect("sent");
+    }
+    // For so long that they are no longer young.
+    let begun = Instant::now();
+    for n in SLOW + 1.. {
+        assert_eq!(rig.run(shell(attempt(n), "echo quick")).await.text(), "quick\n");
+        if begun.elapsed() > Duration::from_millis(200) {
+            break;
+        }
+    }
+    rig.keeper.kill(attempt(2), LONG).await.expect("sent");
+    let killed = rig.until(attempt(2), |story| story.exited.is_some()).await;
+    assert_eq!((&killed.exited().exit, killed.exited().tree_gone), (&Exit::Killed, true));
+    slow.release();
+    let mut left: Vec<AttemptId> = (1..=SLOW).filter(|n| *n != 2).map(attempt).collect();
+    while !left.is_empty() {
+        match rig.next().await {
+            worker::keeper::KeeperEvent::Exited(exited) => {
+                assert_eq!(exited.exit, Exit::Code(0));
+                left.retain(|id| *id != exited.attempt);
+            }
+            _started => {}
+        }
+    }
 }

@@ -38,9 +38,12 @@ pub(super) struct Attempt {
     progress: Option<Progress>,
     /// It runs long enough to be entrusted to its worker.
     aged: bool,
-    /// When it really started, by the wall clock.
+    /// When its program was loaded, as far as anybody cares: when its process was made, by the wall clock.
     started: Option<UnixMillis>,
+    /// Why its program can't be loaded: its process is ending.
+    unloaded: Option<String>,
     began: Instant,
+    began_at: UnixMillis,
     limit: Option<Duration>,
     grace: Duration,
     /// Its output pipes are not read.
@@ -93,7 +96,7 @@ struct Sent {
 }
 
 impl Attempt {
-    /// Starts it. One that can't be started has exited.
+    /// Makes its process. One that has none has exited.
     pub(super) fn begin(key: u64, what: &Launch, base: &[Variable], shared: &mut Shared) -> Self {
         let dir = Arc::clone(&shared.spool);
         let Launch { attempt, command: _, entry: _, timeout, grace: _, user } = what;
@@ -105,10 +108,7 @@ impl Attempt {
             .and_then(|dir| Process::start(key, what, base, &dir, shared));
         let timer = timeout.and_then(|limit| began.checked_add(limit));
         match process {
-            Ok(process) => {
-                let started = Some(wall());
-                Self { started, timer, ..Self::new(what, dir, began, Phase::Running(process, None)) }
-            }
+            Ok(process) => Self { timer, ..Self::new(what, dir, began, Phase::Running(process, None)) },
             Err(why) => Self::new(what, dir, began, Phase::Exited(not_started(*attempt, why))),
         }
     }
@@ -132,13 +132,34 @@ impl Attempt {
             progress: None,
             aged: false,
             started: None,
+            unloaded: None,
             began,
+            began_at: wall(),
             limit: *timeout,
             grace: *grace,
             paused: false,
             stuck: false,
             sent: Sent { progress: true, ..Sent::default() },
             timer: None,
+        }
+    }
+
+    /// Whether its program isn't known to be loaded yet.
+    pub(super) fn is_loading(&self) -> bool {
+        match &self.phase {
+            Phase::Running(process, _) => process.is_loading(),
+            Phase::Sweeping(..) | Phase::Exited(_) => false,
+        }
+    }
+
+    /// Its program may be loaded.
+    pub(super) fn on_loaded(&mut self, shared: &mut Shared) {
+        let Phase::Running(process, _) = &mut self.phase else { return };
+        match process.loaded(&mut shared.starter) {
+            Some(Ok(())) => self.started = Some(self.began_at),
+            // It has started nothing; its process is about to end.
+            Some(Err(why)) => self.unloaded = Some(why),
+            None => {}
         }
     }
 
@@ -311,6 +332,7 @@ impl Attempt {
 
     /// The child may have ended.
     pub(super) fn on_exit(&mut self, shared: &mut Shared) {
+        self.on_loaded(shared);
         let Phase::Running(process, asked) = &mut self.phase else { return };
         let status = match process.child().peek() {
             Ok(Some(status)) => status,
@@ -319,12 +341,13 @@ impl Attempt {
             Err(_) => Status::Signal(libc::SIGKILL),
         };
         process.unwatch_exit(&shared.poll);
-        let exit = match (asked.take(), status) {
-            (Some(asked), _) => asked.exit,
-            (None, Status::Code(code)) => Exit::Code(code),
-            (None, Status::Signal(signal)) => Exit::Signal(signal),
+        let (exit, ran) = match (asked.take(), self.unloaded.take(), status) {
+            (Some(asked), ..) => (asked.exit, self.began.elapsed()),
+            (None, Some(why), _) => (Exit::NotStarted(why), Duration::ZERO),
+            (None, None, Status::Code(code)) => (Exit::Code(code), self.began.elapsed()),
+            (None, None, Status::Signal(signal)) => (Exit::Signal(signal), self.began.elapsed()),
         };
-        let run_us = codec::micros(self.began.elapsed());
+        let run_us = codec::micros(ran);
         let sweep = Sweep { exit, run_us, at: wall(), until: Instant::now() + PATIENCE, again: FIRST_LOOK };
         self.phase = match mem::replace(&mut self.phase, Phase::Exited(not_started(self.id, String::new()))) {
             Phase::Running(process, _) => Phase::Sweeping(process, sweep),

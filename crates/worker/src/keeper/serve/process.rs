@@ -8,7 +8,7 @@ use crate::keeper::launch;
 use crate::keeper::ledger::Ledger;
 use crate::keeper::message::{self as m, Variable};
 use domain::{StreamName, limits};
-use exec::start::{Child, Command, Started, Starter};
+use exec::start::{Child, Command, Loading, Started, Starter};
 use exec::tree::{Tree, Trees};
 use rustix::io::Errno;
 use std::{io, os::fd::OwnedFd, path::Path, sync::Arc};
@@ -58,6 +58,8 @@ pub(super) enum Pulled {
 pub(super) struct Process {
     key: u64,
     child: Child,
+    /// Until its program is known to be loaded, or not to be.
+    loading: Option<Loading>,
     pub(super) tree: Tree,
     stdout: Option<OwnedFd>,
     stderr: Option<OwnedFd>,
@@ -69,7 +71,7 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Starts it, or says why it can't be.
+    /// Starts it, or says why there is no process. Whether its program could be loaded shows later.
     pub(super) fn start(
         key: u64,
         what: &Launch,
@@ -90,9 +92,10 @@ impl Process {
                     return Err(failure.to_string());
                 }
             };
-        let Started { child, stdout, stderr, progress } = started;
+        let Started { child, stdout, stderr, progress, loading } = started;
         let (stdout, stderr, progress) = (Some(stdout), Some(stderr), Some(progress));
-        let process = Self { key, child, tree, stdout, stderr, progress, read: [0; 2], slot: None };
+        let loading = Some(loading);
+        let process = Self { key, child, loading, tree, stdout, stderr, progress, read: [0; 2], slot: None };
         match process.watch(&shared.poll) {
             Ok(()) => Ok(process),
             Err(error) => {
@@ -105,6 +108,18 @@ impl Process {
     fn watch(&self, poll: &Poll) -> io::Result<()> {
         poll.add(self.child.pidfd(), Source::Exit(self.key))?;
         Pipe::ALL.into_iter().try_for_each(|pipe| self.resume(pipe, poll))
+    }
+
+    /// Whether its program isn't known to be loaded yet.
+    pub(super) fn is_loading(&self) -> bool {
+        self.loading.is_some()
+    }
+
+    /// Says once that its program is loaded, or why it can't be: then the process ends.
+    pub(super) fn loaded(&mut self, starter: &mut Starter) -> Option<Result<(), String>> {
+        let how = starter.loaded(self.loading.as_ref()?)?;
+        self.loading = None;
+        Some(how.map_err(|failure| failure.to_string()))
     }
 
     /// Its end has been noticed.
@@ -193,6 +208,8 @@ impl Process {
 
     /// Lets it go once it has ended.
     pub(super) fn finish(mut self, shared: &mut Shared) {
+        // Who was killed as it was loaded has not been asked for.
+        let _ = self.loaded(&mut shared.starter);
         if let (Some(slot), Some(ledger)) = (self.slot.take(), &mut shared.ledger) {
             ledger.give_back(slot);
         }

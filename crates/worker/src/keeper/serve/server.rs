@@ -63,7 +63,9 @@ pub(super) struct Server {
     /// Attempts with news for the worker, each once. Bounded by the attempts.
     news: VecDeque<u64>,
     in_news: BTreeSet<u64>,
-    /// When starts are told, if there is nothing else to tell.
+    /// Those whose programs aren't known to be loaded, oldest first, and since when.
+    loading: VecDeque<(Instant, u64)>,
+    /// When it is looked whether they are; and when starts are told, if there is nothing else to tell.
     tell_at: Option<Instant>,
     /// What all tasks find in their environment, as the last worker said.
     environment: Vec<Variable>,
@@ -94,6 +96,7 @@ impl Server {
             links: 0,
             news: VecDeque::new(),
             in_news: BTreeSet::new(),
+            loading: VecDeque::new(),
             tell_at: None,
             environment: Vec::new(),
             leaving: Leaving::No,
@@ -199,6 +202,7 @@ impl Server {
         while let Some((_, key)) = self.young.pop_front_if(|(at, _)| *at <= now) {
             self.with(key, |attempt, _| attempt.age());
         }
+        self.look_at_starts();
         if self.look_at.is_some_and(|at| at <= now) {
             self.look_at = None;
             self.look_again();
@@ -206,6 +210,23 @@ impl Server {
         if self.tidy_at.is_none_or(|at| at <= now) {
             self.tidy_at = self.shared.trees.tidy().then(|| now + TIDY);
         }
+    }
+
+    /// Nobody says when a program is loaded: whoever has something else to do looks by the way.
+    fn look_at_starts(&mut self) {
+        for (since, key) in std::mem::take(&mut self.loading) {
+            self.with(key, |attempt, shared| attempt.on_loaded(shared));
+            if self.attempts.get(&key).is_some_and(Attempt::is_loading) {
+                self.loading.push_back((since, key));
+            }
+        }
+    }
+
+    /// When it is to be looked at starts again: soon, unless they take long already.
+    fn next_look(&self) -> Option<Instant> {
+        let since = self.loading.front()?.0;
+        let now = Instant::now();
+        Some((since + BEGUN).max(now + since.elapsed().clamp(BEGUN / 2, LOOK)))
     }
 
     fn is_idle(&self) -> bool {
@@ -356,7 +377,12 @@ impl Server {
             begun.unwrap_or_else(|_| Attempt::refuse(&what, "the keeper failed", Arc::clone(&self.shared.spool)));
         self.keys.insert(what.attempt, key);
         self.attempts.insert(key, attempt);
-        self.young.push_back((Instant::now() + YOUNG, key));
+        let now = Instant::now();
+        self.young.push_back((now + YOUNG, key));
+        if self.attempts.get(&key).is_some_and(Attempt::is_loading) {
+            self.loading.push_back((now, key));
+            self.tell_at.get_or_insert(now + BEGUN);
+        }
         self.with(key, |_, _| ());
         Ok(())
     }
@@ -381,7 +407,7 @@ impl Server {
         if self.only_begun() && *self.tell_at.get_or_insert_with(|| Instant::now() + BEGUN) > Instant::now() {
             return;
         }
-        self.tell_at = None;
+        self.tell_at = self.next_look();
         let Some(mut link) = self.link.take() else { return };
         match self.fill(&mut link) {
             Ok(()) => self.link = Some(link),

@@ -48,7 +48,7 @@ impl Attempt {
     /// Only what lives for a while: descriptors for each of 3,000 starts a second would cost more than they save.
     fn may_entrust(&self) -> bool {
         match &self.phase {
-            Phase::Running(..) => self.aged,
+            Phase::Running(..) => self.aged && self.started.is_some(),
             Phase::Sweeping(..) | Phase::Exited(_) => false,
         }
     }
