@@ -13,6 +13,8 @@ const REPORTS: usize = 512;
 /// Where tasks run for a few milliseconds, reports wait so long for those that follow: starts alone, of which most have ended by
 /// then, and all while there is [`PLENTY`]. One message and one commit tell them together.
 const WAIT: Duration = Duration::from_millis(5);
+/// The more there is to run, the longer they may: half as long as it lasts, and this at most.
+const LONG_WAIT: Duration = Duration::from_millis(20);
 /// With so many unsaid none waits: they are a message's worth.
 const ENOUGH: usize = 64;
 /// Runs that wait here for so long are not held up by reports that wait, and whoever waits for one of them waits in a line.
@@ -51,9 +53,9 @@ impl Reports {
         self.unsaid.push_back((attempt, kind));
     }
 
-    /// Whether what is unsaid goes on waiting, having begun now at the latest.
-    fn wait(&mut self, now: Monotonic) -> bool {
-        (1..ENOUGH).contains(&self.unsaid.len()) && now < *self.since.get_or_insert(now) + WAIT
+    /// Whether what is unsaid goes on waiting, for so long in all, having begun now at the latest.
+    fn wait(&mut self, now: Monotonic, patience: Duration) -> bool {
+        (1..ENOUGH).contains(&self.unsaid.len()) && now < *self.since.get_or_insert(now) + patience
     }
 
     /// All is said from here on.
@@ -99,14 +101,24 @@ impl crate::Session {
 
     /// When reports that wait have to be said; `None`: none does.
     pub(crate) fn reports_due(&self) -> Option<Monotonic> {
-        self.reports.since.map(|since| since + WAIT)
+        self.reports.since.map(|since| since + self.patience())
     }
 
     /// Whether what is unsaid may wait for more.
     fn reports_may_wait(&self, offer: Option<&Offer>) -> bool {
         let starts_alone = !self.reports.more_than_starts && offer.is_none();
-        let plenty = !self.leaving && !self.closed_to_new && self.pace.lasts(self.slots, self.queue.len()) >= PLENTY;
-        self.pace.is_short() && (starts_alone || plenty)
+        self.pace.is_short() && (starts_alone || self.plenty().is_some())
+    }
+
+    /// How long what is unsaid may wait, if it may.
+    fn patience(&self) -> Duration {
+        self.plenty().map_or(WAIT, |lasts| (lasts / 2).clamp(WAIT, LONG_WAIT))
+    }
+
+    /// How long what waits here to be run lasts, if that is long enough for reports to wait.
+    fn plenty(&self) -> Option<Duration> {
+        let lasts = self.pace.lasts(self.slots, self.queue.len());
+        (!self.leaving && !self.closed_to_new && lasts >= PLENTY).then_some(lasts)
     }
 
     /// The attempt says how far it is.
@@ -197,7 +209,8 @@ impl crate::Session {
     pub(crate) fn send_reports(&mut self, now: Monotonic) {
         let Link::Open(open) = &self.link else { return };
         let mut offer = self.next_offer().filter(|o| *o != open.offer);
-        if self.reports_may_wait(offer.as_ref()) && self.reports.wait(now) {
+        let patience = self.patience();
+        if self.reports_may_wait(offer.as_ref()) && self.reports.wait(now, patience) {
             return;
         }
         self.reports.hurry();

@@ -108,10 +108,10 @@ impl Rig {
         self.give(Input::Exited { attempt: attempt(n), exit, totals, result: vec![], run_us, tree_gone: true })
     }
 
-    /// What is said when reports have waited as long as they may.
-    fn waited(&mut self) -> Vec<String> {
+    /// What is said when reports have waited as long as they may, which is so many milliseconds.
+    fn waited(&mut self, ms: u64) -> Vec<String> {
         let due = self.session.next_tick().expect("reports wait");
-        assert_eq!(due, self.now + Duration::from_millis(5));
+        assert_eq!(due, self.now + Duration::from_millis(ms));
         self.now = due;
         said(&self.give(Input::Tick))
     }
@@ -261,7 +261,7 @@ fn where_runs_are_short_a_start_is_told_with_the_end() {
 fn a_start_that_waited_long_enough_is_told_alone() {
     let mut rig = of_short_runs(3);
     rig.give(Input::Started { attempt: attempt(3) });
-    assert_eq!(rig.waited(), ["3 3 started"]);
+    assert_eq!(rig.waited(5), ["3 3 started"]);
     assert_eq!(rig.session.next_tick(), None);
 }
 
@@ -280,13 +280,24 @@ fn where_runs_are_short_and_many_wait_ends_are_told_together() {
 fn an_end_that_waited_long_enough_is_told() {
     let mut rig = of_short_runs(30);
     assert_eq!(said(&rig.exit(3, 1_000)), [""; 0]);
-    assert_eq!(rig.waited(), ["3 3 exit code 0"]);
+    assert_eq!(rig.waited(13), ["3 3 exit code 0"]);
     rig.give(Input::Drain);
     assert_eq!(
         said(&rig.exit(4, 1_000)),
         ["30 4 exit code 0"],
         "nothing waits when this process leaves: the queue was given back"
     );
+}
+
+#[test]
+fn ends_wait_half_as_long_as_what_is_left_to_run() {
+    // Runs of a millisecond: so many wait when the first one has ended, and for so many milliseconds it is not told.
+    for (waiting, ms) in [(10, 5), (16, 8), (30, 15), (40, 20), (60, 20)] {
+        let mut rig = of_short_runs(4 + waiting);
+        assert_eq!(said(&rig.exit(3, 1_000)), [""; 0]);
+        let due = rig.session.next_tick().map(|due| due.since(rig.now));
+        assert_eq!(due, Some(Duration::from_millis(ms)), "{waiting}");
+    }
 }
 
 #[test]
