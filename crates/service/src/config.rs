@@ -4,7 +4,7 @@
 //! place where a flag is declared and one where its value is checked.
 
 use crate::Fatal;
-use clap::{Arg, ArgAction, ArgMatches, Command, Parser, builder::OsStr};
+use clap::{Arg, ArgAction, ArgMatches, Command, Parser, builder::OsStr, error::ErrorKind};
 use std::{ffi::OsString, fs, path::Path};
 
 /// The id of the flag that names the file. Commands without it take no file.
@@ -21,13 +21,39 @@ pub fn parse<P: Parser>() -> P {
 /// What clap says about the arguments, or what is wrong with the file.
 pub fn parse_from<P: Parser>(args: impl IntoIterator<Item = impl Into<OsString>>) -> Result<P, clap::Error> {
     let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
-    let mut command = name_keys(P::command());
+    let mut command = P::command();
+    if !names_file(&args, &command) {
+        return match command.try_get_matches_from(&args) {
+            Err(error) if shows_help(&error) => {
+                Err(name_keys(P::command()).try_get_matches_from(args).err().unwrap_or(error))
+            }
+            matches => P::from_arg_matches(&matches?),
+        };
+    }
+    command = name_keys(command);
     // Only looks for the file; whatever else is wrong shows in the real parse.
     if let Ok(matches) = command.clone().ignore_errors(true).try_get_matches_from(&args) {
-        command = with_file(command, &matches)
-            .map_err(|fatal| P::command().error(clap::error::ErrorKind::ValueValidation, fatal))?;
+        command =
+            with_file(command, &matches).map_err(|fatal| P::command().error(ErrorKind::ValueValidation, fatal))?;
     }
     P::from_arg_matches(&command.try_get_matches_from(args)?)
+}
+
+/// Whether a file may be named. Mostly none is, and then all is parsed once, and nothing is copied.
+fn names_file(args: &[OsString], command: &Command) -> bool {
+    let flag = format!("--{CONFIG}");
+    args.iter().any(|arg| arg.as_encoded_bytes().starts_with(flag.as_bytes())) || is_in_environment(command)
+}
+
+fn is_in_environment(command: &Command) -> bool {
+    let named =
+        |arg: &Arg| arg.get_id() == CONFIG && arg.get_env().is_some_and(|name| std::env::var_os(name).is_some());
+    command.get_arguments().any(named) || command.get_subcommands().any(is_in_environment)
+}
+
+/// Keys are told only to whoever asks.
+fn shows_help(error: &clap::Error) -> bool {
+    matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand)
 }
 
 /// Appends each flag's key to its help.
