@@ -142,3 +142,13 @@ async fn a_task_that_cannot_run_says_why_at_once() {
     let task = gateway.get_task(v1::GetTaskRequest { task_id: accepted.task_id }).await.unwrap().into_inner();
     assert!(task.waiting_for.iter().any(|w| w.text.contains("elsewhere")), "{task:?}");
 }
+
+#[test]
+fn a_configuration_that_a_variable_names_is_read() {
+    for (program, first) in [("scheduler", None), ("baton", Some("worker"))] {
+        let mut command = std::process::Command::new(e2e::binary(program));
+        let refused = command.args(first).env("BATON_CONFIG", "/does/not/exist").output().unwrap();
+        let text = String::from_utf8_lossy(&refused.stderr);
+        assert!(!refused.status.success() && text.contains("cannot read /does/not/exist"), "{program}: {text}");
+    }
+}
