@@ -41,8 +41,17 @@ fn cookie(name: &str) -> Cookie {
 }
 
 fn run(trees: &mut Trees, name: &str, line: &str, ready: usize) -> Running {
-    let env: BTreeMap<Vec<u8>, Vec<u8>> =
-        [("PATH", "/usr/bin:/bin"), ("COOKIE", name)].map(|(k, v)| (k.into(), v.into())).into();
+    run_with(trees, name, line, ready, 0)
+}
+
+/// The same with so many variables more.
+fn run_with(trees: &mut Trees, name: &str, line: &str, ready: usize, variables: usize) -> Running {
+    let more = (0..variables).map(|n| (format!("V{n}").into_bytes(), Vec::new()));
+    let env: BTreeMap<Vec<u8>, Vec<u8>> = [("PATH", "/usr/bin:/bin"), ("COOKIE", name)]
+        .map(|(k, v)| (k.into(), v.into()))
+        .into_iter()
+        .chain(more)
+        .collect();
     let mut tree = trees.take(cookie(name)).expect("a tree");
     let command = Command { program: Program::Line(line), env: &env, dir: Path::new("/"), stdin: b"", user: None };
     let started = Starter::new().expect("a starter").start(&command, &mut tree).expect("it starts");
@@ -121,6 +130,27 @@ fn a_process_that_is_always_on_its_way_into_another_program_is_not_missed() {
         assert!(all_end(&running.members));
         let _ = running.child.reap();
     }
+}
+
+#[test]
+fn a_process_whose_variables_are_being_counted_is_not_missed() {
+    // The kernel counts the variables of a new program one by one: with many, the process is often met while it does.
+    let often = "env ".repeat(100);
+    let line =
+        format!(r#"L='exec {often} sh -c "$L"'; export L; (setsid sh -c 'echo $$; exec sh -c "$L"' &); echo $$"#);
+    let name = name();
+    let mut trees = Trees::open(&name, Some(BestEffort));
+    let mut running = run_with(&mut trees, &name, &line, 2, 10_000);
+    // Who looks for the first time knows of no earlier look.
+    let mut misses = || trees.take(cookie(&name)).expect("a tree").is_empty().expect("readable");
+    let missed = (0..500).filter(|_| misses()).count();
+    until("the orphan is gone", || {
+        running.tree.kill().expect("killed");
+        running.tree.is_empty().expect("readable")
+    });
+    assert!(all_end(&running.members));
+    assert_eq!(missed, 0);
+    let _ = running.child.reap();
 }
 
 #[test]

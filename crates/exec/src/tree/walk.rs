@@ -131,13 +131,15 @@ fn read(pid: i32) -> Option<Process> {
 }
 
 /// Whether a process whose environment was just found empty may have one all the same: while `exec` builds the new program
-/// there is none yet, and a moment later there is one again. Only one that begins where it ends is empty for good.
+/// there is none yet, then one that begins where it ends until its variables are counted, and a moment later there is one
+/// again. Only what begins where it ends once the program's code has its place is empty for good.
 fn reads_its_program(pid: i32) -> bool {
     let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
     let Some((_, rest)) = stat.rsplit_once(") ") else { return false };
-    // Fields 23, 50 and 51 of the whole line: the size of its memory, where its environment begins, and where it ends.
+    // Fields 23, 26, 50 and 51 of the whole line: the size of its memory, where its code begins (told last), where its
+    // environment begins, and where that ends.
     let field = |n: usize| rest.split(' ').nth(n - 3).and_then(|text| text.trim().parse::<u64>().ok());
-    let empty = field(50) == field(51) && field(51) != Some(0);
+    let empty = field(26) != Some(0) && field(51) != Some(0) && field(50) == field(51);
     field(23).is_some_and(|size| size > 0) && !empty
 }
 
