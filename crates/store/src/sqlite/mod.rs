@@ -13,6 +13,7 @@ mod classes;
 mod entries;
 pub mod examine;
 mod expire;
+mod gathered;
 mod insert;
 mod list;
 mod load;
@@ -45,7 +46,7 @@ use domain::{
 };
 use reader::SqliteReader;
 use rows::fault;
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::Connection;
 use std::{fs::File, path::Path, path::PathBuf, sync::Arc, time::Instant};
 use watermark::Marks;
 
@@ -285,12 +286,29 @@ fn closed() -> Failure {
 /// no room. It is the write that failed then, not the sync, which is another error; what is written last is what makes the
 /// transaction count; and what could fail after it, a checkpoint, is none of COMMIT's business here ([`checkpoint`]).
 fn write<T>(conn: &Connection, change: impl FnOnce(&Connection) -> Result<T, Failure>) -> Result<T, Failure> {
-    let transaction = rusqlite::Transaction::new_unchecked(conn, TransactionBehavior::Immediate).map_err(fault)?;
-    // Dropped on the way out, it rolls back.
-    let changed = change(&transaction)?;
-    transaction.commit().map_err(|error| match error.sqlite_error_code() {
+    statement(conn, "BEGIN IMMEDIATE").map_err(fault)?;
+    let _on_the_way_out = RollBack(conn);
+    let changed = change(conn)?;
+    statement(conn, "COMMIT").map_err(|error| match error.sqlite_error_code() {
         Some(rusqlite::ErrorCode::DiskFull) => Failure::Definite(Reason::Full),
         Some(_) | None => Failure::Unknown(error.to_string()),
     })?;
     Ok(changed)
+}
+
+/// Prepared once, which `rusqlite::Transaction` does each time.
+fn statement(conn: &Connection, sql: &str) -> rusqlite::Result<()> {
+    conn.prepare_cached(sql)?.execute([]).map(drop)
+}
+
+/// Rolls back what is not committed when it is dropped.
+struct RollBack<'c>(&'c Connection);
+
+impl Drop for RollBack<'_> {
+    fn drop(&mut self) {
+        if !self.0.is_autocommit() {
+            // One that fails leaves the connection in a transaction: the next BEGIN says so, and the store is opened anew.
+            let _ = self.0.execute_batch("ROLLBACK");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Opening: the lock on the data directory, and connections whose settings are read back rather than believed.
 
-use super::{scattered, schema};
+use super::{gathered, scattered, schema};
 use domain::{Error, Kind, Result};
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -61,7 +61,8 @@ pub(super) fn writer(dir: &Path) -> Result<Connection> {
         return Err(Error::internal(format!("SQLite {} can corrupt its log; 3.51.3 is needed", rusqlite::version())));
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut conn = Connection::open_with_flags(&path, flags).map_err(fault)?;
+    gathered::register().map_err(fault)?;
+    let mut conn = Connection::open_with_flags_and_vfs(&path, flags, gathered::NAME).map_err(fault)?;
     conn.busy_timeout(BUSY).map_err(fault)?;
     plan_once(&conn).map_err(fault)?;
     scattered::advise(&path);

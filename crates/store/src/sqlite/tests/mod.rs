@@ -2,6 +2,7 @@
 
 mod bounds;
 mod damage;
+mod log;
 mod plans;
 mod space;
 mod upgrade;
