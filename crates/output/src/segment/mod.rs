@@ -3,6 +3,7 @@
 //! A segment is a run of records; once it has 64 MiB it is sealed with a sorted footer and the next one begins. Records
 //! become visible, and may be acknowledged, only after the sync. Must never rewrite what was synced.
 
+mod appended;
 mod expire;
 mod footer;
 mod index;
@@ -15,6 +16,7 @@ mod tests;
 mod version;
 
 use crate::{Output, OutputReader, Placed};
+use appended::{Appended, Piece};
 use domain::{AttemptId, Totals};
 use footer::Line;
 use index::Gap;
@@ -46,7 +48,7 @@ pub struct SegmentStore {
 /// The segment that is appended to.
 struct Segment {
     number: u64,
-    file: File,
+    file: Appended,
     /// Bytes that are durable. Writing goes on from here, over whatever a failed append left.
     end: u32,
     /// Its frames, for its footer.
@@ -94,9 +96,10 @@ impl SegmentStore {
     /// Seals the open segment and begins the next. Failing half-way, it can be called again.
     fn roll(&mut self) -> io::Result<()> {
         let footer = footer::encode(self.open.lines.clone());
-        self.open.file.write_all_at(&footer, u64::from(self.open.end))?;
-        self.open.file.set_len(u64::from(self.open.end) + footer.len() as u64)?;
-        self.open.file.sync_data()?;
+        let file = self.open.file.file();
+        file.write_all_at(&footer, u64::from(self.open.end))?;
+        file.set_len(u64::from(self.open.end) + footer.len() as u64)?;
+        file.sync_data()?;
         self.open = create(&self.dir, self.open.number + 1)?;
         self.shared.begin(self.open.number);
         Ok(())
@@ -133,18 +136,18 @@ impl Output for SegmentStore {
         }
         let start = self.open.end;
         let bytes: usize = new.iter().map(|placed| record::HEADER + placed.frame.data.len()).sum();
-        let (mut buffer, mut lines) = (Vec::with_capacity(bytes), Vec::with_capacity(new.len()));
+        let (mut piece, mut lines) = (Piece::new(u64::from(start), bytes), Vec::with_capacity(new.len()));
         for placed in new {
-            let at = u32::try_from(buffer.len()).ok().and_then(|n| start.checked_add(n));
+            let at = u32::try_from(piece.bytes().len()).ok().and_then(|n| start.checked_add(n));
             let header = Header::of(placed, start)?;
             lines.push(Line::of(&header, at.ok_or(io::ErrorKind::InvalidInput)?));
-            buffer.extend_from_slice(&header.encode());
-            buffer.extend_from_slice(&placed.frame.data);
+            piece.put(&header.encode());
+            piece.put(&placed.frame.data);
         }
-        let end = u32::try_from(buffer.len()).ok().and_then(|n| start.checked_add(n));
+        let end = u32::try_from(piece.bytes().len()).ok().and_then(|n| start.checked_add(n));
         let end = end.ok_or(io::ErrorKind::InvalidInput)?;
-        self.open.file.write_all_at(&buffer, u64::from(start))?;
-        self.open.file.sync_data()?;
+        self.open.file.write(&piece, self.shared.was_read())?;
+        self.open.file.file().sync_data()?;
         self.open.end = end;
         let mut index = self.shared.index_mut();
         for line in &lines {
@@ -171,6 +174,7 @@ fn create(dir: &Path, number: u64) -> io::Result<Segment> {
     let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path(dir, number))?;
     // The name must be durable before anything in the file is acknowledged.
     File::open(dir)?.sync_all()?;
+    let file = Appended::new(file, &path(dir, number));
     Ok(Segment { number, file, end: 0, lines: Vec::new(), since: Instant::now() })
 }
 

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::{io, sync::Arc};
 
@@ -19,6 +19,8 @@ pub(super) struct Shared {
     index: RwLock<Index>,
     /// The segment that is appended to; those before it are sealed.
     pub(super) open: AtomicU64,
+    /// Something in it was read since the last [`Shared::was_read`].
+    read: AtomicBool,
     /// Those that have output in it.
     open_tasks: RwLock<BTreeSet<TaskId>>,
 }
@@ -29,6 +31,7 @@ impl Shared {
             dir: dir.to_owned(),
             index: RwLock::new(index),
             open: AtomicU64::new(open),
+            read: AtomicBool::new(false),
             open_tasks: RwLock::default(),
         })
     }
@@ -42,6 +45,12 @@ impl Shared {
     /// These have output in the segment that is appended to.
     pub(super) fn opened(&self, tasks: impl Iterator<Item = TaskId>) {
         self.open_tasks.write().unwrap_or_else(PoisonError::into_inner).extend(tasks);
+    }
+
+    /// Whether anything of the segment that is appended to was read since this was last asked: then somebody follows, and
+    /// will read what comes next.
+    pub(super) fn was_read(&self) -> bool {
+        self.read.swap(false, Ordering::Relaxed)
     }
 
     pub(super) fn path(&self, segment: u64) -> PathBuf {
@@ -77,6 +86,9 @@ impl OutputReader for Shared {
 
     fn read(&self, place: Place) -> io::Result<Placed> {
         let Place { segment, offset } = place;
+        if segment == self.open.load(Ordering::Acquire) {
+            self.read.store(true, Ordering::Relaxed);
+        }
         let damaged = || {
             let text = format!("output segment {segment} is damaged at byte {offset}");
             io::Error::new(io::ErrorKind::InvalidData, text)

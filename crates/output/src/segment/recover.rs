@@ -1,6 +1,6 @@
 //! Recovery: the index from what lies in the directory, once, when the store is opened.
 
-use super::{Segment, footer, footer::Line, gap, index::Index, path, scan, scan::Scan};
+use super::{Segment, appended::Appended, footer, footer::Line, gap, index::Index, path, scan, scan::Scan};
 use domain::AttemptId;
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
@@ -49,6 +49,7 @@ impl Recovery {
         for line in &lines {
             self.add(number, line)?;
         }
+        let file = Appended::new(file, &path(dir, number));
         Ok((last && !is_sealed).then_some(Segment { number, file, end, lines, since: Instant::now() }))
     }
 

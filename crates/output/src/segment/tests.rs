@@ -287,6 +287,31 @@ fn a_damaged_record_is_an_error_not_other_bytes() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// What is large is written in another way than what is small, and in a third one if somebody reads meanwhile.
+    #[test]
+    fn frames_of_any_size_come_back_read_meanwhile_or_not(sizes in prop::collection::vec((0_usize..6, 0_usize..9_000, any::<bool>()), 1..12)) {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = SegmentStore::with_segments_of(dir.path(), 1_500_000).unwrap();
+        let mut all: Vec<Placed> = Vec::new();
+        for (n, (chunks, more, read)) in sizes.into_iter().enumerate() {
+            let mut placed = frame(1, 2 * n as u64 + 1);
+            placed.frame.number = n as u64 + 1;
+            placed.frame.offset = all.iter().map(|placed| placed.frame.data.len() as u64).sum();
+            placed.frame.data = (0..chunks * 131_072 + more).map(|at| (at * 7 + n) as u8).collect();
+            store.append(std::slice::from_ref(&placed)).unwrap();
+            all.push(placed);
+            if read {
+                prop_assert_eq!(&stored(&store, 1), &all);
+            }
+        }
+        drop(store);
+        prop_assert_eq!(stored(&SegmentStore::open(dir.path()).unwrap(), 1), all);
+    }
+}
+
+proptest! {
     /// The last append may be torn in any way; what was synced before it must be there, and nothing else may be made up.
     #[test]
     fn a_torn_last_append_loses_nothing_older(appends in 1_u64..5, cut in 0_usize..600, holes in prop::collection::vec(0_usize..600, 0..3)) {
