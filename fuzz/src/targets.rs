@@ -143,7 +143,7 @@ fn append(store: &mut SegmentStore, written: &mut BTreeMap<AttemptId, Vec<Frame>
     let data = vec![step; usize::try_from(argument >> 1 & 0xff).unwrap_or(0)];
     let dropped = if data.is_empty() { argument >> 9 } else { 0 };
     let (number, at) = (frames.len() as u64 + 1, UnixMillis(i64::from(step)));
-    let frame = Frame { attempt, number, stream, offset, at, data, dropped };
+    let frame = Frame { attempt, number, stream, offset, at, data: data.into(), dropped };
     let placed = Placed { after: argument, in_story: argument & 2 == 0, frame: frame.clone() };
     store.append(&[placed]).unwrap_or_else(|error| panic!("cannot append: {error}"));
     frames.push(frame);

@@ -1,6 +1,7 @@
 //! Output: frames, and what an attempt has of them in all.
 
 use crate::{AttemptId, UnixMillis};
+use bytes::Bytes;
 
 /// The number of a frame within its attempt, from 1. 0 stands for "none yet".
 pub type FrameNo = u64;
@@ -37,8 +38,8 @@ pub struct Frame {
     pub offset: u64,
     /// When it was cut, by the worker's wall clock: for display only.
     pub at: UnixMillis,
-    /// At most [`crate::limits::FRAME_BYTES`]; empty if `dropped` isn't 0.
-    pub data: Vec<u8>,
+    /// At most [`crate::limits::FRAME_BYTES`]; empty if `dropped` isn't 0. Shared: a clone of the frame copies none of it.
+    pub data: Bytes,
     /// Bytes that a limit cut at this place.
     pub dropped: u64,
 }

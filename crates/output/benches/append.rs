@@ -43,7 +43,7 @@ fn frame(n: u64, bytes: usize, one_task: bool) -> Placed {
         stream: StreamName::Stdout,
         offset: number * bytes as u64,
         at: UnixMillis(1_700_000_000_000),
-        data: vec![b'x'; bytes],
+        data: vec![b'x'; bytes].into(),
         dropped: 0,
     };
     Placed { after: 3, in_story: true, frame }

@@ -124,7 +124,7 @@ impl Rig {
 fn frame(n: u64, number: u64, bytes: usize) -> Frame {
     let offset = (number - 1) * bytes as u64;
     let at = UnixMillis(0);
-    let data = vec![b'x'; bytes];
+    let data = vec![b'x'; bytes].into();
     Frame { attempt: attempt(n), number, stream: StreamName::Stdout, offset, at, data, dropped: 0 }
 }
 

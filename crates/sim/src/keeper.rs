@@ -172,7 +172,7 @@ impl World {
             stream: StreamName::Stdout,
             offset: (number - 1) * bytes,
             at: UnixMillis(0),
-            data: vec![0; usize::try_from(bytes).unwrap_or(0)],
+            data: vec![0; usize::try_from(bytes).unwrap_or(0)].into(),
             dropped: 0,
         };
         (1..=count).map(frame).collect()

@@ -29,7 +29,7 @@ pub fn output_event(frame: Frame, after: u64, sequence: u64) -> v1::TaskEvent {
         event: Some(Body::Output(v1::OutputEvent {
             stream: v1::OutputStream::from(stream).into(),
             offset,
-            data: data.into(),
+            data,
             dropped,
         })),
     }

@@ -29,12 +29,11 @@ impl From<StreamName> for v1::OutputStream {
 /// The part of a frame from `offset` of its stream on; `None` if it ends before.
 pub fn chunk(frame: Frame, offset: u64) -> Option<v1::OutputChunk> {
     let end = frame.offset + frame.length();
-    let Frame { attempt, number: _, stream: _, offset: start, at: _, data, dropped } = frame;
+    let Frame { attempt, number: _, stream: _, offset: start, at: _, mut data, dropped } = frame;
     if end <= offset {
         return None;
     }
     let skip = offset.saturating_sub(start);
-    let mut data = bytes::Bytes::from(data);
     let skipped = skip.min(data.len() as u64);
     let _ = data.split_to(usize::try_from(skipped).unwrap_or(data.len()));
     let dropped = dropped - (skip - skipped).min(dropped);
@@ -46,7 +45,7 @@ mod tests {
     use super::*;
     use domain::{AttemptId, AttemptNo, TaskId, UnixMillis};
 
-    fn frame(data: &[u8], dropped: u64) -> Frame {
+    fn frame(data: &'static [u8], dropped: u64) -> Frame {
         let attempt = AttemptId { task: TaskId::from_parts(1, 0, 0, 0), no: AttemptNo::FIRST };
         Frame {
             attempt,

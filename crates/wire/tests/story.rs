@@ -99,7 +99,7 @@ fn output_has_a_place_of_its_own_in_the_story() {
         stream: StreamName::Stderr,
         offset: 5,
         at: UnixMillis(9),
-        data: vec![0, 255],
+        data: vec![0, 255].into(),
         dropped: 0,
     };
     let event = wire::output_event(frame, 7, 30);

@@ -1,5 +1,6 @@
 //! What a worker and its scheduler tell each other comes out of the wire as it went in, and nonsense doesn't.
 
+use bytes::Bytes;
 use domain::{
     AttemptId, AttemptNo, Commit, Epoch, Exit, Frame, HandlerRun, HeldAttempt, HeldPhase, Hello, Incarnation,
     KillLevel, Offer, Order, OrderBatch, Progress, Report, ReportKind, RetryPolicy, Run, Spec, Start, StreamName, Tail,
@@ -23,7 +24,7 @@ fn member() -> AttemptId {
 }
 
 fn frame() -> Frame {
-    let data = vec![0, 255, 10];
+    let data = vec![0, 255, 10].into();
     Frame { attempt: attempt(), number: 2, stream: StreamName::Stderr, offset: 5, at: UnixMillis(8), data, dropped: 0 }
 }
 
@@ -119,6 +120,17 @@ fn a_member_is_started_without_the_ranges_of_its_array() {
     let batch = |spec| OrderBatch { shard: 0, epoch: Epoch(1), sequence: 1, orders: vec![start(spec)] };
     let alone = Arc::new(Spec { array: None, ..Spec::clone(&spec) });
     assert_eq!(worker::order_batch(travel(worker::v1_assignment(batch(spec)))), Ok(batch(alone)));
+}
+
+#[test]
+fn a_line_that_is_kept_lets_go_of_the_message_that_it_came_in() {
+    let message = Bytes::from(vec![b'x'; 1 << 20]);
+    let received = |data| worker::frame(v1::OutputFrame { data, ..worker::v1_frame(frame()) }).expect("a frame");
+    let line = received(message.slice(..80));
+    assert!(message.is_unique(), "the line has bytes of its own");
+    let large = received(message.slice(..200_000));
+    assert_eq!(large.data.as_ptr(), message.as_ptr(), "copied, though it is most of its message");
+    assert_eq!(line.data, large.data[..80]);
 }
 
 #[test]

@@ -148,7 +148,7 @@ mod tests {
 
     fn frame(number: u64, bytes: usize) -> Placed {
         let attempt = AttemptId { task: TaskId::from_parts(1, 0, 0, 0), no: AttemptNo::FIRST };
-        let (offset, data) = ((number - 1) * LARGE as u64, noise(number as usize, bytes));
+        let (offset, data) = ((number - 1) * LARGE as u64, noise(number as usize, bytes).into());
         let frame = Frame { attempt, number, stream: StreamName::Stdout, offset, at: UnixMillis(9), data, dropped: 0 };
         Placed { after: 1, in_story: true, frame }
     }

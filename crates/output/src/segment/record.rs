@@ -139,6 +139,7 @@ impl Header {
     /// The frame with its bytes.
     pub(super) fn placed(self, data: Vec<u8>) -> Placed {
         let Self { attempt, number, stream, offset, after, in_story, at, dropped, .. } = self;
+        let data = data.into();
         Placed { after, in_story, frame: Frame { attempt, number, stream, offset, at, data, dropped } }
     }
 }
@@ -195,7 +196,7 @@ mod tests {
     #[test]
     fn a_header_comes_back_and_any_flipped_bit_is_noticed() {
         let attempt = AttemptId { task: TaskId::from_parts(7, 0, 1, 2).member(9), no: AttemptNo(3) };
-        let (stream, at, data) = (StreamName::Stderr, UnixMillis(-5), b"abc".to_vec());
+        let (stream, at, data) = (StreamName::Stderr, UnixMillis(-5), b"abc"[..].into());
         let frame = Frame { attempt, number: 9, stream, offset: 1 << 40, at, data, dropped: 0 };
         let placed = Placed { after: 12, in_story: true, frame };
         let header = Header::of(&placed, 4_711).unwrap();

@@ -15,7 +15,7 @@ fn attempt(n: u64) -> AttemptId {
 /// Frame `number` of an attempt, 100 bytes of one stream and the other in turns.
 fn frame(of: u64, number: u64) -> Placed {
     let stream = if number.is_multiple_of(2) { StreamName::Stderr } else { StreamName::Stdout };
-    let data = vec![number as u8; 100];
+    let data = vec![number as u8; 100].into();
     let offset = (number - 1) / 2 * 100;
     let frame = Frame { attempt: attempt(of), number, stream, offset, at: UnixMillis(9), data, dropped: 0 };
     Placed { after: number / 3, in_story: number < 8, frame }
@@ -77,7 +77,7 @@ fn a_resent_frame_is_skipped_and_a_gap_refused_with_its_whole_batch() {
     let mut store = SegmentStore::open(dir.path()).unwrap();
     store.append(&frames(1, 1..=3)).unwrap();
     let mut again = frame(1, 3);
-    again.frame.data = b"other".to_vec();
+    again.frame.data = b"other"[..].into();
     store.append(&[frame(1, 2), again, frame(1, 4), frame(1, 4)]).unwrap();
     let refused = store.append(&[frame(1, 5), frame(1, 7)]).unwrap_err();
     assert_eq!(refused.kind(), io::ErrorKind::InvalidData);
@@ -175,7 +175,7 @@ fn old_segment(dir: &Path, sealed: bool) {
 
 /// What an old segment tells.
 fn old_frames() -> [Placed; 2] {
-    let of = |number, stream, data: &[u8], dropped| {
+    let of = |number, stream, data: &'static [u8], dropped| {
         let frame =
             Frame { attempt: attempt(1), number, stream, offset: 0, at: UnixMillis(9), data: data.into(), dropped };
         Placed { after: 2, in_story: true, frame }

@@ -144,7 +144,7 @@ pub fn frame(task: TaskId, no: u32, number: u64) -> Frame {
         stream: if number.is_multiple_of(2) { StreamName::Stderr } else { StreamName::Stdout },
         offset: number * 10,
         at: UnixMillis(5),
-        data: if number == 2 { Vec::new() } else { vec![0, 255, number as u8] },
+        data: if number == 2 { Vec::new() } else { vec![0, 255, number as u8] }.into(),
         dropped: if number == 2 { 77 } else { 0 },
     }
 }

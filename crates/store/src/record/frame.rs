@@ -1,6 +1,7 @@
 //! The tail of an attempt's output: its frames in one record.
 
 use super::Unreadable;
+use bytes::Bytes;
 use domain::{AttemptId, Frame, StreamName, UnixMillis};
 use prost::Message;
 
@@ -21,8 +22,8 @@ struct FrameRecord {
     offset: u64,
     #[prost(int64, tag = "4")]
     at_ms: i64,
-    #[prost(bytes = "vec", tag = "5")]
-    data: Vec<u8>,
+    #[prost(bytes = "bytes", tag = "5")]
+    data: Bytes,
     #[prost(uint64, tag = "6")]
     dropped: u64,
 }

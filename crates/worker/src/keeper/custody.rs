@@ -149,7 +149,7 @@ impl Rest<'_> {
             StreamName::Stderr => reached.stderr,
         };
         let (attempt, stream, number) = (self.attempt, self.stream, reached.frames + 1);
-        let frame = Frame { attempt, number, stream, offset, at: wall(), data, dropped };
+        let frame = Frame { attempt, number, stream, offset, at: wall(), data: data.into(), dropped };
         reached.add(&frame);
         frames.push(frame);
     }

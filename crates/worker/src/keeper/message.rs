@@ -1,6 +1,7 @@
 //! The messages on the keeper's socket. A keeper outlives its worker's upgrade, so that numbers are never reused and
 //! unknown fields are skipped, as protobuf does; each message is preceded by its length (four bytes, little endian).
 
+use bytes::Bytes;
 use prost::{Message, Oneof};
 use std::collections::BTreeMap;
 
@@ -273,8 +274,8 @@ pub(super) struct Frame {
     pub offset: u64,
     #[prost(int64, tag = "5")]
     pub at: i64,
-    #[prost(bytes = "vec", tag = "6")]
-    pub data: Vec<u8>,
+    #[prost(bytes = "bytes", tag = "6")]
+    pub data: Bytes,
     #[prost(uint64, tag = "7")]
     pub dropped: u64,
 }

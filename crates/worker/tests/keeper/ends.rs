@@ -182,7 +182,7 @@ async fn what_a_dead_keepers_task_wrote_is_not_lost_with_it() {
     assert!(lives(pid.trim().parse().expect("a number")), "it has not ended by a closed pipe");
     let frames = salvage(rig.path(), orphans()).expect("looked").expect("it is dead");
     let [Frame { number, offset, data, dropped: 0, .. }] = &frames[..] else { panic!("{frames:?}") };
-    assert_eq!((*number, *offset, data.as_slice()), (arrived.frames + 1, arrived.stdout, &b"late\n"[..]));
+    assert_eq!((*number, *offset, &data[..]), (arrived.frames + 1, arrived.stdout, &b"late\n"[..]));
     assert!(!lives(pid.trim().parse().expect("a number")));
 }
 

@@ -235,7 +235,7 @@ impl Stage {
         let stream = if number.is_multiple_of(3) { StreamName::Stderr } else { StreamName::Stdout };
         let offset = if stream == StreamName::Stdout { self.totals.stdout } else { self.totals.stderr };
         let attempt = AttemptId { task: self.task.id, no };
-        let data = format!("{no}.{number};").into_bytes();
+        let data = format!("{no}.{number};").into_bytes().into();
         let frame = Frame { attempt, number, stream, offset, at: UnixMillis(7), data, dropped: 0 };
         self.totals.add(&frame);
         frame

@@ -9,6 +9,7 @@ use super::progress::ProgressLines;
 use crate::keeper::event::{Exited, KeptAttempt, Launch, LaunchCommand, SpoolFull, SpoolLimits};
 use crate::keeper::message::Variable;
 use crate::keeper::{codec, wall};
+use bytes::Bytes;
 use domain::{AttemptId, Exit, FrameNo, Progress, StreamName, UnixMillis, limits};
 use exec::start::Status;
 use std::{
@@ -227,7 +228,7 @@ impl Attempt {
         if drops && !self.fits(length, shared) {
             return self.output.drop(stream, length);
         }
-        if let Err(data) = self.output.keep(stream, bytes.to_vec(), at, &mut shared.usage) {
+        if let Err(data) = self.output.keep(stream, Bytes::copy_from_slice(bytes), at, &mut shared.usage) {
             if drops {
                 self.output.drop(stream, data.len());
             } else {

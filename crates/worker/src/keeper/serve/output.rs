@@ -5,6 +5,7 @@
 //! both, is only what a full disk didn't take and must not be lost.
 
 use crate::keeper::spool::Log;
+use bytes::Bytes;
 use domain::{AttemptId, Frame, FrameNo, StreamName, Totals, UnixMillis};
 use std::{collections::VecDeque, path::Path, sync::Arc};
 
@@ -99,10 +100,10 @@ impl Output {
     pub(super) fn keep(
         &mut self,
         stream: StreamName,
-        data: Vec<u8>,
+        data: Bytes,
         at: UnixMillis,
         usage: &mut Usage,
-    ) -> Result<(), Vec<u8>> {
+    ) -> Result<(), Bytes> {
         if !self.settle(usage) {
             return Err(data);
         }
@@ -121,7 +122,7 @@ impl Output {
     }
 
     /// Keeps it in memory, whatever is there already: it was read and must not be lost.
-    pub(super) fn hold(&mut self, stream: StreamName, data: Vec<u8>, at: UnixMillis, usage: &mut Usage) {
+    pub(super) fn hold(&mut self, stream: StreamName, data: Bytes, at: UnixMillis, usage: &mut Usage) {
         self.mark(stream, at, usage);
         let frame = self.next(stream, self.totals, at, data);
         self.put_behind(frame, usage);
@@ -149,7 +150,7 @@ impl Output {
 
     fn marker(&mut self, stream: StreamName, end: Totals, at: UnixMillis) -> Option<Frame> {
         let dropped = *self.dropped_of(stream);
-        (dropped > 0).then(|| Frame { dropped, ..self.next(stream, end, at, Vec::new()) })
+        (dropped > 0).then(|| Frame { dropped, ..self.next(stream, end, at, Bytes::new()) })
     }
 
     fn dropped_of(&mut self, stream: StreamName) -> &mut u64 {
@@ -160,7 +161,7 @@ impl Output {
         }
     }
 
-    fn next(&self, stream: StreamName, end: Totals, at: UnixMillis, data: Vec<u8>) -> Frame {
+    fn next(&self, stream: StreamName, end: Totals, at: UnixMillis, data: Bytes) -> Frame {
         let offset = match stream {
             StreamName::Stdout => end.stdout,
             StreamName::Stderr => end.stderr,
@@ -309,7 +310,7 @@ mod tests {
         }
 
         fn keep(&mut self, stream: StreamName, data: &[u8]) -> bool {
-            self.output.keep(stream, data.to_vec(), AT, &mut self.usage).is_ok()
+            self.output.keep(stream, data.to_vec().into(), AT, &mut self.usage).is_ok()
         }
 
         /// What a worker is sent from the beginning, without releasing it.
@@ -392,7 +393,7 @@ mod tests {
         assert_eq!(rig.output.totals(), before, "nothing changed");
         rig.output.drop(Stdout, 1 << 20);
         rig.output.mark_all(AT, &mut rig.usage);
-        rig.output.hold(Stderr, vec![5; 2 << 20], AT, &mut rig.usage);
+        rig.output.hold(Stderr, vec![5; 2 << 20].into(), AT, &mut rig.usage);
         assert!(!rig.output.settle(&mut rig.usage), "the disk is still full");
         std::fs::remove_file(rig.dir.path().join("spool")).expect("removed");
         assert!(rig.keep(Stdout, &[4; 1 << 20]), "it heals by itself");

@@ -1,6 +1,7 @@
 //! A spool that is damaged in any way, for the fuzzer and the tests that repeat what it found.
 
 use super::Log;
+use bytes::Bytes;
 use domain::{AttemptId, AttemptNo, Frame, StreamName, TaskId, Totals, UnixMillis};
 use std::{fs, path::Path};
 
@@ -18,7 +19,7 @@ pub fn any_spool(dir: &Path, bytes: &[u8]) {
         if step % 2 == 0 {
             let (stream, offset) =
                 if step % 4 == 0 { (StreamName::Stdout, totals.stdout) } else { (StreamName::Stderr, totals.stderr) };
-            let (number, data) = (totals.frames + 1, vec![step; usize::from(argument) + 1]);
+            let (number, data) = (totals.frames + 1, Bytes::from(vec![step; usize::from(argument) + 1]));
             let frame = Frame { attempt, number, stream, offset, at: UnixMillis(1), data, dropped: 0 };
             // A disk that takes nothing changes nothing.
             if log.append(totals, &[&frame]).is_ok() {

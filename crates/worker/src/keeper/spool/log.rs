@@ -140,7 +140,7 @@ mod tests {
         fn append(&mut self, stream: StreamName, data: &[u8]) {
             let (Totals { frames, stdout, stderr }, at) = (self.totals, UnixMillis(1));
             let offset = if stream == Stdout { stdout } else { stderr };
-            let data = data.to_vec();
+            let data = data.to_vec().into();
             let frame = Frame { attempt: attempt(), number: frames + 1, stream, offset, at, data, dropped: 0 };
             self.log.append(self.totals, &[&frame]).expect("written");
             self.totals.add(&frame);
@@ -222,7 +222,7 @@ mod tests {
         rig.append(Stdout, b"before");
         // Writing to a directory's place fails as a full disk does: the file is there, but nothing can be written.
         rig.log.open = Some(File::open("/dev/full").expect("a file"));
-        let frame = Frame { number: 2, offset: 6, data: b"x".to_vec(), ..rig.frames[0].clone() };
+        let frame = Frame { number: 2, offset: 6, data: b"x"[..].into(), ..rig.frames[0].clone() };
         rig.log.append(rig.totals, &[&frame]).expect_err("no room");
         rig.log.open = Some(File::options().write(true).open(&rig.files()[0]).expect("a file"));
         let torn = rig.log.open.as_ref().map(|file| file.write_at(b"torn", rig.log.parts[0].bytes));

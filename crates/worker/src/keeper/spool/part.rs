@@ -5,6 +5,7 @@
 
 use super::record::{HEADER, Header};
 use crate::keeper::wall;
+use bytes::Bytes;
 use domain::{AttemptId, Frame, FrameNo, StreamName, Totals};
 use std::{
     fs::File,
@@ -121,7 +122,7 @@ fn missing(attempt: AttemptId, from: Totals, end: Totals, number: FrameNo) -> Fr
     let nth = usize::try_from(number.saturating_sub(from.frames + 1)).unwrap_or(usize::MAX);
     let found = lost.into_iter().filter(|(_, _, count)| *count > 0).nth(nth);
     let (stream, offset, dropped) = found.unwrap_or((StreamName::Stdout, end.stdout, 0));
-    Frame { attempt, number, stream, offset, at: wall(), data: Vec::new(), dropped }
+    Frame { attempt, number, stream, offset, at: wall(), data: Bytes::new(), dropped }
 }
 
 /// Writes behind what is there.

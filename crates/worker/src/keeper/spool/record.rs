@@ -4,6 +4,7 @@
 //! It is written down here a second time because a worker doesn't know the output store, and should not: what changes
 //! there must not change what a keeper of another build has written.
 
+use bytes::Bytes;
 use domain::{AttemptId, AttemptNo, Frame, StreamName, TaskId, UnixMillis};
 
 /// Bytes of a header.
@@ -85,10 +86,10 @@ impl Header {
     pub(super) fn frame(self, data: Option<Vec<u8>>) -> Frame {
         let Self { attempt, number, stream, offset, at, dropped, data_bytes, data_sum } = self;
         match data.filter(|data| data.len() == data_bytes as usize && crc32fast::hash(data) == data_sum) {
-            Some(data) => Frame { attempt, number, stream, offset, at, data, dropped },
+            Some(data) => Frame { attempt, number, stream, offset, at, data: data.into(), dropped },
             None => {
                 let dropped = dropped.saturating_add(u64::from(data_bytes));
-                Frame { attempt, number, stream, offset, at, data: Vec::new(), dropped }
+                Frame { attempt, number, stream, offset, at, data: Bytes::new(), dropped }
             }
         }
     }
@@ -115,7 +116,7 @@ mod tests {
     #[test]
     fn a_record_comes_back_and_any_flipped_bit_is_noticed() {
         let attempt = AttemptId { task: TaskId::from_parts(7, 0, 1, 2).member(9), no: AttemptNo(3) };
-        let (stream, at, data) = (StreamName::Stderr, UnixMillis(-5), b"abc".to_vec());
+        let (stream, at, data) = (StreamName::Stderr, UnixMillis(-5), b"abc"[..].into());
         let frame = Frame { attempt, number: 9, stream, offset: 1 << 40, at, data, dropped: 0 };
         let mut bytes = Vec::new();
         encode(&frame, &mut bytes);
@@ -127,7 +128,7 @@ mod tests {
             flipped[bit / 8] ^= 1 << (bit % 8);
             assert_eq!(Header::decode(&flipped), None, "bit {bit}");
         }
-        let marker = Frame { data: Vec::new(), dropped: 3, ..frame };
+        let marker = Frame { data: Bytes::new(), dropped: 3, ..frame };
         for damaged in [Some(b"abd".to_vec()), Some(b"ab".to_vec()), None] {
             assert_eq!(read.frame(damaged), marker);
         }
@@ -137,7 +138,7 @@ mod tests {
     fn the_output_store_reads_it_as_its_own() {
         let dir = tempfile::tempdir().expect("a directory");
         let attempt = AttemptId { task: TaskId::from_parts(7, 0, 1, 2), no: AttemptNo::FIRST };
-        let frame = |number, stream, data: &[u8], dropped| {
+        let frame = |number, stream, data: &'static [u8], dropped| {
             let at = UnixMillis(12);
             Frame { attempt, number, stream, offset: number * 10, at, data: data.into(), dropped }
         };
