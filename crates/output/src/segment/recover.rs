@@ -49,8 +49,10 @@ impl Recovery {
         for line in &lines {
             self.add(number, line)?;
         }
-        let file = Appended::new(file, &path(dir, number));
-        Ok((last && !is_sealed).then_some(Segment { number, file, end, lines, since: Instant::now() }))
+        Ok((last && !is_sealed).then(|| {
+            let file = Appended::new(file, &path(dir, number));
+            Segment { number, file, end, lines, since: Instant::now() }
+        }))
     }
 
     fn add(&mut self, segment: u64, line: &Line) -> io::Result<()> {
